@@ -1,0 +1,63 @@
+"""Any encoder behind one interface.
+
+Importing this package imports no torch: the functions that need it fetch it when they are called.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from backbones.entries import Entry, catalogue, objectives, resolve
+from backbones.errors import LoadError
+
+if TYPE_CHECKING:
+    from backbones.checking import check
+    from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked
+    from backbones.keys import KeyReport
+    from backbones.layer_rules import RULES, decays
+    from backbones.loading import create, load
+    from backbones.saving import save
+
+_LAZY = {
+    "AttentionMap": "contract",
+    "Backbone": "contract",
+    "BackboneSpec": "contract",
+    "FeatureInfo": "contract",
+    "KeyReport": "keys",
+    "Masked": "contract",
+    "RULES": "layer_rules",
+    "check": "checking",
+    "create": "loading",
+    "decays": "layer_rules",
+    "load": "loading",
+    "save": "saving",
+}
+
+__all__ = [
+    "RULES",
+    "AttentionMap",
+    "Backbone",
+    "BackboneSpec",
+    "Entry",
+    "FeatureInfo",
+    "KeyReport",
+    "LoadError",
+    "Masked",
+    "catalogue",
+    "check",
+    "create",
+    "decays",
+    "load",
+    "objectives",
+    "resolve",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module 'backbones' has no attribute {name!r}")
+    value = getattr(import_module(f"backbones.{_LAZY[name]}"), name)
+    globals()[name] = value
+    return value

@@ -1,0 +1,35 @@
+"""What a checkpoint file is taken for, and why: `harness backbone check FILE`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backbones import fetch, files
+from backbones.loading import load
+
+
+def check(path: str | Path) -> str:
+    """Load a file with every part dropped that can be, and describe what was recognised.
+
+    Raises:
+        LoadError: it cannot be loaded.
+    """
+    located = fetch.locate(str(path))
+    checkpoint = files.read(located.path)
+    backbone = load(path)
+    report, spec = backbone.key_report, backbone.spec
+    where = f"under {checkpoint.wrapper!r}" if checkpoint.wrapper else "at the top level"
+    lines = [
+        f"file       {located.path}",
+        f"sha256     {checkpoint.sha256}",
+        f"container  {checkpoint.container}, state dict {where}"
+        + (", prefix module. taken off" if checkpoint.stripped else ""),
+        f"format     {report.format}: {report.reason}",
+        f"family     {spec.family}, objective {spec.objective}",
+        "arch       " + ", ".join(f"{key}={value}" for key, value in spec.arch.items()),
+        f"input      {backbone.input_size[0]}x{backbone.input_size[1]}, mean {spec.mean}, std {spec.std}",
+        f"tensors    {report.line()}",
+    ]
+    lines += [f"beside     {', '.join(report.beside)}"] if report.beside else []
+    lines += [f"note       {note}" for note in spec.notes]
+    return "\n".join(lines)

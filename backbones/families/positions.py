@@ -1,0 +1,95 @@
+"""Position tables for another input size, by the rules of the published code."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.interpolate import RectBivariateSpline
+from torch import Tensor
+from torch.nn import functional
+
+from backbones.errors import LoadError
+
+Grid = tuple[int, int]
+
+
+def grid_of(size: tuple[int, int], patch: int) -> Grid:
+    """Return the rows and columns of patches that cover an image; the last ones may stick out."""
+    return -(-size[0] // patch), -(-size[1] // patch)
+
+
+def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, antialias: bool) -> Tensor:
+    """Resize an absolute position table (1, prefix + rows * columns, C), bicubic.
+
+    MAE's fine-tuning code does it without antialiasing (util/pos_embed.py), timm with it.
+    """
+    tokens = table[:, prefix:].reshape(1, *old, -1).permute(0, 3, 1, 2)
+    tokens = functional.interpolate(
+        tokens, size=new, mode="bicubic", align_corners=False, antialias=antialias
+    )
+    return torch.cat([table[:, :prefix], tokens.flatten(2).transpose(1, 2)], dim=1)
+
+
+def resize_relative(table: Tensor, old: Grid, new: Grid) -> Tensor:
+    """Resize a table of relative position biases ((2h-1)(2w-1) + 3, heads) of a BEiT-style ViT.
+
+    The rule of BEiT and SimMIM (utils.py): the old offsets are spread out in geometric progression
+    until they span the new ones, and a bicubic spline through them is read at every new offset. The
+    last three rows, of the class token, stay. The published code knows square grids only; here each
+    axis follows the rule by itself, and an axis that does not change keeps its offsets.
+
+    Raises:
+        LoadError: an axis of the old table has fewer than 4 offsets, too few for the spline.
+    """
+    spans = [2 * side - 1 for side in old]
+    if min(spans) < 4:
+        raise LoadError(
+            f"the relative position table of a {old[0]}x{old[1]} grid cannot be resized to "
+            f"{new[0]}x{new[1]}: the published rule needs at least 3x3; use the size of the file"
+        )
+    rows, columns = (_spread(a, b) for a, b in zip(old, new, strict=True))
+    targets = [np.arange(-(side - 1), side, dtype=np.float64) for side in new]
+    values = table[:-3].float().numpy().reshape(*spans, -1)
+    resized = [
+        RectBivariateSpline(rows, columns, values[:, :, head], kx=3, ky=3)(*targets).ravel()
+        for head in range(values.shape[-1])
+    ]
+    body = torch.from_numpy(np.stack(resized, axis=1)).to(table.dtype)
+    return torch.cat([body, table[-3:]])
+
+
+def _spread(old: int, new: int) -> NDArray[np.float64]:
+    """Return where the offsets -(old-1)..old-1 lie among the new ones."""
+    if old == new:
+        return np.arange(-(old - 1), old, dtype=np.float64)
+    low, high = 1.01, 1.5
+    ratio = high
+    while high - low > 1e-6:
+        ratio = (low + high) / 2
+        if (1 - ratio ** (old - 1)) / (1 - ratio) > new - 1:
+            high = ratio
+        else:
+            low = ratio
+    # Summed term by term, as the published code does: the same rounding.
+    positions, reach = [], 1.0
+    for i in range(old - 1):
+        positions.append(reach)
+        reach += ratio ** (i + 1)
+    return np.array([-p for p in reversed(positions)] + [0.0] + positions)
+
+
+def sine_cosine(dim: int, grid: Grid, prefix: int) -> Tensor:
+    """Return MAE's fixed position table (1, prefix + rows * columns, dim), zero for the prefix.
+
+    Half of the channels encode the column, half the row, each sines then cosines of frequencies
+    10000 ** (-4 i / dim) (He et al., 2022, after Vaswani et al., 2017).
+    """
+    frequencies = 10000.0 ** -(np.arange(dim // 4, dtype=np.float64) / (dim / 4))
+    rows, columns = np.meshgrid(np.arange(grid[0]), np.arange(grid[1]), indexing="ij")
+    halves = []
+    for coordinate in (columns, rows):
+        angles = coordinate.reshape(-1, 1) * frequencies
+        halves += [np.sin(angles), np.cos(angles)]
+    table = np.concatenate([np.zeros((prefix, dim)), np.concatenate(halves, axis=1)])
+    return torch.from_numpy(table).float().unsqueeze(0)

@@ -1,0 +1,183 @@
+"""Where an encoder's file is, and getting it there."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from backbones.entries import Entry, catalogue, is_path, is_timm_name, objectives, unknown
+from backbones.errors import LoadError
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Located:
+    """A file, and what its name says.
+
+    Attributes:
+        name: the encoder's name.
+        path: its file.
+        entry: its row in the catalogue, if it is named there.
+        arch: fields of the architecture that the name implies.
+    """
+
+    name: str
+    path: Path
+    entry: Entry | None = None
+    arch: dict[str, Any] = field(default_factory=dict)
+
+
+def locate(name_or_path: str) -> Located:
+    """Find an encoder's file; fetch a published one into the cache.
+
+    Raises:
+        LoadError: an unknown name, or a file that cannot be had.
+    """
+    entry = catalogue().get(name_or_path)
+    if entry is not None:
+        return Located(name_or_path, get(entry), entry)
+    if is_timm_name(name_or_path):
+        from backbones.timm_names import locate_timm
+
+        path, arch = locate_timm(name_or_path, checkpoints())
+        return Located(name_or_path, path, arch=arch)
+    if is_path(name_or_path):
+        path = Path(name_or_path).expanduser()
+        return Located(path.stem, path)
+    if name_or_path in objectives():
+        raise LoadError(
+            f"{name_or_path!r} is an objective; which encoder stands for it depends on the scale: "
+            f"{', '.join(sorted(set(objectives()[name_or_path].values())))}"
+        )
+    raise unknown(name_or_path)
+
+
+def checkpoints() -> Path:
+    """Return the folder of fetched checkpoints: HARNESS_CACHE/checkpoints."""
+    root = os.environ.get("HARNESS_CACHE") or "~/.cache/harness"
+    return Path(root).expanduser() / "checkpoints"
+
+
+def offline() -> bool:
+    """Whether nothing may be fetched: HARNESS_OFFLINE is set to anything but 0."""
+    return os.environ.get("HARNESS_OFFLINE", "0") not in ("", "0")
+
+
+def get(entry: Entry, progress: Progress | None = None) -> Path:
+    """Return the file of a named encoder, verified; download it where that is possible.
+
+    Raises:
+        LoadError: it is not there and cannot be had, or it is not the one that it should be.
+    """
+    if entry.shipped:
+        if not entry.shipped_path.is_file():
+            raise LoadError(
+                f"{entry.name} is not in this installation: {entry.shipped_path} is missing"
+            )
+        verify(entry.shipped_path, entry)
+        return entry.shipped_path
+    path = checkpoints() / entry.file
+    if not path.is_file():
+        _fetch(entry, path, progress)
+    verify(path, entry)
+    return path
+
+
+def _fetch(entry: Entry, path: Path, progress: Progress | None) -> None:
+    if entry.source.startswith("drive:"):
+        address = f"https://drive.google.com/file/d/{entry.source.removeprefix('drive:')}"
+        raise LoadError(
+            f"{entry.name} has to be downloaded by hand: {address}; "
+            f"put it at {path} or give it with --backbone FILE"
+        )
+    if offline():
+        raise LoadError(
+            f"{entry.name} is not in the cache and this run is offline; get {entry.source} "
+            f"and put it at {path}"
+        )
+    download(entry.source, path, progress)
+
+
+def download(source: str, path: Path, progress: Progress | None = None) -> None:
+    """Download to a temporary file beside `path` and rename it when it is whole.
+
+    Args:
+        source: an https address.
+        path: where the file goes.
+        progress: called with (bytes so far, bytes in all or None).
+
+    Raises:
+        LoadError: no connection, an answer that is no file, one that is cut short, or a full disk.
+    """
+    if not source.startswith("https://"):
+        raise LoadError(f"expected an https address, got {source}")
+    part: Path | None = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with urllib.request.urlopen(source, timeout=60) as answer:
+            length = answer.headers.get("Content-Length")
+            expected = int(length) if length else None
+            _check_room(path.parent, expected)
+            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
+                part = Path(file.name)
+                done = 0
+                while chunk := answer.read(1 << 20):
+                    file.write(chunk)
+                    done += len(chunk)
+                    if progress:
+                        progress(done, expected)
+        if expected is not None and done != expected:
+            raise LoadError(f"{source} was cut short: {done} of {expected} bytes; try again")
+        from backbones.files import sniff
+
+        sniff(part)
+        part.replace(path)
+    except (urllib.error.URLError, OSError) as error:
+        raise LoadError(f"{source} could not be downloaded to {path}: {error}") from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+
+
+def _check_room(folder: Path, needed: int | None) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed is not None and needed > free:
+        raise LoadError(f"{folder} has {free >> 20} MiB left, the file needs {needed >> 20} MiB")
+
+
+def verify(path: Path, entry: Entry) -> None:
+    """Compare a file with its published hash, or with the one recorded when it first came.
+
+    Raises:
+        LoadError: it is another file.
+    """
+    hint = f"expected the published {entry.name}; delete it and fetch it again"
+    if entry.md5_prefix:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "md5").hexdigest()
+        if not found.startswith(entry.md5_prefix):
+            raise LoadError(f"{path} has MD5 {found[:6]}, not {entry.md5_prefix}; {hint}")
+    with path.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    recorded = path.with_name(path.name + ".sha256")
+    if entry.sha256:
+        expected: str | None = entry.sha256
+    elif recorded.is_file():
+        expected = recorded.read_text(encoding="ascii").strip()
+    else:
+        expected = None
+    if expected is not None and sha256 != expected:
+        raise LoadError(f"{path} has SHA-256 {sha256[:12]}, not {expected[:12]}; {hint}")
+    if expected is None and not entry.shipped:
+        beside = recorded.with_suffix(".tmp")
+        beside.write_text(sha256 + "\n", encoding="ascii")
+        beside.replace(recorded)

@@ -1,0 +1,190 @@
+"""Reading checkpoint files, which are hostile until shown otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from backbones.errors import LoadError
+from backbones.unpickle import load_inert
+
+_WRAPPERS = ("model", "state_dict", "teacher", "module")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state dict of a file, as it stands there.
+
+    Attributes:
+        path: the file.
+        sha256: of its bytes.
+        container: "safetensors", "torch zip" or "torch pickle".
+        wrapper: the top-level key under which the state dict lies, or None.
+        stripped: whether the prefix `module.` of a parallel wrapper was taken off all names.
+        tensors: name -> tensor; floating point as float32.
+        metadata: strings beside the tensors of a safetensors file.
+        beside: other top-level keys of the file.
+        notes: what was done in reading.
+    """
+
+    path: Path
+    sha256: str
+    container: str
+    wrapper: str | None
+    stripped: bool
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+    beside: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def read(path: Path) -> Checkpoint:
+    """Read a checkpoint: safetensors, or what torch.save writes (zip or legacy pickle).
+
+    Raises:
+        LoadError: no such file, no checkpoint, damaged, without weights, or with code in it.
+    """
+    container = sniff(path)
+    metadata: dict[str, str] = {}
+    content: Any
+    if container == "safetensors":
+        content, metadata = _read_safetensors(path)
+    else:
+        content = _read_torch(path, container)
+    wrapper, state, beside = _unwrap(content, path)
+    stripped = all(name.startswith("module.") for name in state)
+    if stripped:
+        state = {name.removeprefix("module."): value for name, value in state.items()}
+    tensors, notes = _as_float32(state, path)
+    return Checkpoint(
+        path, file_sha256(path), container, wrapper, stripped, tensors, metadata, beside, notes
+    )
+
+
+def sniff(path: Path) -> str:
+    """Tell a checkpoint's container from its first bytes.
+
+    Raises:
+        LoadError: the file is missing, empty, an HTML page or no checkpoint.
+    """
+    if not path.is_file():
+        raise LoadError(f"{path}: expected a checkpoint file, found {_what_is(path)}")
+    with path.open("rb") as file:
+        head = file.read(512)
+    if not head:
+        raise LoadError(f"{path} is empty; copy or download it again")
+    text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
+        raise LoadError(
+            f"{path} is an HTML page, not a checkpoint: the server sent a page (a login, a warning "
+            "or an error) in place of the file; download it by hand"
+        )
+    if head.startswith(b"PK\x03\x04"):
+        return "torch zip"
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return "torch pickle"
+    if head[8:9] == b"{":
+        return "safetensors"
+    raise LoadError(
+        f"{path} is no checkpoint: expected safetensors or a file of torch.save, found "
+        f"one that begins with {head[:8]!r}"
+    )
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hash of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _what_is(path: Path) -> str:
+    return "a folder" if path.is_dir() else "nothing"
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            names = list(file.keys())
+            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
+    except SafetensorError as error:
+        raise LoadError(f"{path} is a damaged or truncated safetensors file ({error})") from error
+
+
+def _read_torch(path: Path, container: str) -> Any:
+    if container == "torch zip":
+        _check_zip(path)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        pass  # a class that torch does not know, which the stricter reader below names
+    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
+        raise _damaged(path, error) from error
+    try:
+        return load_inert(str(path))
+    except LoadError as error:
+        raise LoadError(f"{path} {error}") from None
+    except Exception as error:  # a damaged pickle may raise anything
+        raise _damaged(path, error) from error
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except zipfile.BadZipFile as error:
+        raise _damaged(path, error) from error
+    if any(name.endswith("/constants.pkl") for name in names):
+        raise LoadError(f"{path} is a TorchScript program; save its state_dict() and give that")
+    if not any(name.endswith("/data.pkl") for name in names):
+        raise LoadError(f"{path} is a zip archive without a torch checkpoint in it")
+
+
+def _damaged(path: Path, error: Exception) -> LoadError:
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
+    return LoadError(f"{path} is damaged or truncated ({reason}); copy or download it again")
+
+
+def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple[str, ...]]:
+    """Find the state dict: under a usual key, or the content itself."""
+    if not isinstance(content, Mapping):
+        raise LoadError(f"{path} holds a {type(content).__name__}; expected a state dict")
+    for key in _WRAPPERS:
+        inner = content.get(key)
+        if isinstance(inner, Mapping) and any(isinstance(v, Tensor) for v in inner.values()):
+            return key, dict(inner), tuple(str(k) for k in content if k != key)
+    if not any(isinstance(value, Tensor) for value in content.values()):
+        keys = ", ".join(map(str, list(content)[:8]))
+        raise LoadError(
+            f"{path} holds no weights: no tensors at its top level nor under "
+            f"{', '.join(_WRAPPERS)}; its keys: {keys or 'none'}"
+        )
+    return None, dict(content), ()
+
+
+def _as_float32(state: dict[str, Any], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
+    others = [name for name, value in state.items() if not isinstance(value, Tensor)]
+    if others:
+        raise LoadError(
+            f"{path}: entries of the state dict that are no tensors: {', '.join(others)}"
+        )
+    kinds: dict[str, int] = {}
+    tensors: dict[str, Tensor] = {}
+    for name, value in state.items():
+        if value.is_floating_point() and value.dtype != torch.float32:
+            kind = str(value.dtype).removeprefix("torch.")
+            kinds[kind] = kinds.get(kind, 0) + 1
+            value = value.float()
+        tensors[name] = value.detach()
+    broken = [n for n, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
+    if broken:
+        raise LoadError(f"{path}: tensors with infinite or missing values: {', '.join(broken)}")
+    return tensors, tuple(f"{n} tensors of {kind} read as float32" for kind, n in kinds.items())

@@ -1,0 +1,58 @@
+"""The layouts of checkpoints: an explicit table, tried in this order, each recognised by content."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from backbones.errors import LoadError
+
+if TYPE_CHECKING:
+    from backbones.files import Checkpoint
+    from backbones.formats.contract import Format
+
+FORMATS = {
+    "harness": "backbones.formats.harness:HarnessFormat",
+    "simmim": "backbones.formats.simmim:SimmimFormat",
+    "mae": "backbones.formats.mae:MaeFormat",
+    "timm": "backbones.formats.timm:TimmFormat",
+}
+
+GROUP = "harness.formats"
+
+
+def formats() -> dict[str, Format]:
+    """Return every layout: the table, then the entry points of the group harness.formats."""
+    found: dict[str, Format] = {}
+    for name, target in FORMATS.items():
+        module, attribute = target.split(":")
+        found[name] = getattr(import_module(module), attribute)()
+    for point in entry_points(group=GROUP):
+        found[point.name] = point.load()()
+    return found
+
+
+def recognise(checkpoint: Checkpoint, wanted: str | None = None) -> tuple[Format, str]:
+    """Return the layout of a checkpoint, and by what it was recognised.
+
+    Args:
+        checkpoint: the file.
+        wanted: the layout that the catalogue or the user names; then nothing is guessed.
+
+    Raises:
+        LoadError: no layout fits, or no such layout.
+    """
+    known = formats()
+    if wanted is not None:
+        if wanted not in known:
+            raise LoadError(f"unknown format {wanted!r}; known: {', '.join(known)}")
+        return known[wanted], "as named"
+    for layout in known.values():
+        reason = layout.recognise(checkpoint)
+        if reason is not None:
+            return layout, reason
+    some = ", ".join(list(checkpoint.tensors)[:6])
+    raise LoadError(
+        f"{checkpoint.path}: no known layout ({', '.join(known)}) has tensors like {some} ..."
+    )

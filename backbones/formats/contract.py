@@ -1,0 +1,83 @@
+"""What a layout of published checkpoints must offer.
+
+A layout is one file with a `Format`, entered in `backbones.formats` (or, from outside, under the
+entry point group `harness.formats`). It renames tensors to the names of a family's Backbone and
+leaves their values alone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+from backbones.files import Checkpoint
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A checkpoint in the names of its family.
+
+    Attributes:
+        family: name of the family.
+        tensors: name in the Backbone -> value, with every part that the file has.
+        origin: name in the Backbone -> name in the file.
+        dropped: rule -> names in the file of tensors that no Backbone needs.
+        arch: fields of the architecture that the layout implies.
+        objective: what it was pre-trained for.
+        mean, std: of the input.
+        notes: what the file does not say and which rule supplied it.
+        licence, data, name, evidence: where the file tells.
+    """
+
+    family: str
+    tensors: dict[str, Tensor]
+    origin: dict[str, str]
+    dropped: dict[str, list[str]]
+    arch: dict[str, Any]
+    objective: str
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    notes: tuple[str, ...] = ()
+    licence: str = "unknown"
+    data: str = "unknown"
+    name: str | None = None
+    evidence: dict[str, Any] | None = None
+
+
+@dataclass
+class Renaming:
+    """Collects what becomes of each tensor while a layout is read."""
+
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    origin: dict[str, str] = field(default_factory=dict)
+    dropped: dict[str, list[str]] = field(default_factory=dict)
+
+    def take(self, old: str, new: str, value: Tensor) -> None:
+        """Take a tensor over under a new name."""
+        self.tensors[new] = value
+        self.origin[new] = old
+
+    def drop(self, old: str, rule: str) -> None:
+        """Leave a tensor out, by a named rule."""
+        self.dropped.setdefault(rule, []).append(old)
+
+
+class Format(ABC):
+    """One layout."""
+
+    name: str
+
+    @abstractmethod
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        """Return by what the content shows this layout, or None."""
+
+    @abstractmethod
+    def parse(self, checkpoint: Checkpoint) -> Parsed:
+        """Rename the tensors. Names that the layout does not know are passed on as they are,
+        under `encoder.`, for loading to refuse them."""

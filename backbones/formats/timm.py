@@ -1,0 +1,64 @@
+"""State dicts under timm's names for VisionTransformer and Beit; DeiT and fine-tuned BEiT or SimMIM
+files have the same."""
+
+from __future__ import annotations
+
+from backbones.files import Checkpoint
+from backbones.formats.contract import Format, Parsed, Renaming
+
+_BUFFERS = ("relative_position_index", "relative_coords_table", "attn_mask")
+
+
+def is_index_buffer(name: str) -> bool:
+    """Whether it is a function of image and window size that lies in a file all the same."""
+    return name.rsplit(".", 1)[-1] in _BUFFERS
+
+
+class TimmFormat(Format):
+    """See the module."""
+
+    name = "timm"
+
+    def recognise(self, checkpoint: Checkpoint) -> str | None:
+        names = checkpoint.tensors
+        if "patch_embed.proj.weight" in names and "blocks.0.attn.qkv.weight" in names:
+            return f"patch_embed.proj and blocks.*.attn.qkv, timm's names for {_family(checkpoint)}"
+        return None
+
+    def parse(self, checkpoint: Checkpoint) -> Parsed:
+        renaming = Renaming()
+        names = checkpoint.tensors
+        for name, value in names.items():
+            if is_index_buffer(name):
+                renaming.drop(name, "index buffer")
+            elif name.startswith(("head.", "fc_norm.")):
+                renaming.take(name, name, value)
+            else:
+                renaming.take(name, f"encoder.{name}", value)
+        if "fc_norm.weight" in names:
+            pool = "mean_fc_norm"
+        else:
+            pool = "class_token" if "cls_token" in names else "mean"
+        return Parsed(
+            family=_family(checkpoint),
+            tensors=renaming.tensors,
+            origin=renaming.origin,
+            dropped=renaming.dropped,
+            arch={"pool": pool},
+            objective="unknown",
+            notes=(
+                f"pooled features: {pool}, by the file's fc_norm and class token",
+                "mean and std of ImageNet, since the file does not tell; others by "
+                "arch={'mean': [...], 'std': [...]}",
+            ),
+        )
+
+
+def _family(checkpoint: Checkpoint) -> str:
+    names = checkpoint.tensors
+    relative = any(name.endswith("relative_position_bias_table") for name in names)
+    return (
+        "beit"
+        if relative or "blocks.0.attn.q_bias" in names or "blocks.0.gamma_1" in names
+        else "vit"
+    )

@@ -1,0 +1,64 @@
+"""Architectures by timm's names, without the network: the weights are a local file."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from timm.models.beit import Beit
+from timm.models.vision_transformer import Block, VisionTransformer
+from torch import nn
+
+from backbones.errors import LoadError
+
+_SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
+
+
+def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+    """Return the local file for `timm:<name>.<tag>`, and what timm says of its architecture.
+
+    Raises:
+        LoadError: timm has no such name, no family here serves it, or the file is missing.
+    """
+    short = name.removeprefix("timm:")
+    if short not in timm.list_models(pretrained=True) and not timm.is_model(short):
+        near = difflib.get_close_matches(short, timm.list_models(pretrained=True), n=3)
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise LoadError(f"timm has no model {short!r}{hint}")
+    arch = _architecture(short)
+    for suffix in _SUFFIXES:
+        path = folder / f"{short}{suffix}"
+        if path.is_file():
+            return path, arch
+    raise LoadError(
+        f"the weights of {name} are not in the cache; put them at {folder / (short + '.safetensors')}"
+    )
+
+
+def _architecture(short: str) -> dict[str, Any]:
+    with torch.random.fork_rng(devices=[]), torch.device("meta"):
+        model: Any = timm.create_model(short, pretrained=False, num_classes=0)
+    served = type(model) in (VisionTransformer, Beit)
+    activation = (
+        type(model.blocks[0].mlp.act) if served and hasattr(model.blocks[0].mlp, "act") else None
+    )
+    if not served or activation is not nn.GELU or not _plain(model):
+        raise LoadError(
+            f"timm:{short} is a {type(model).__name__} of a kind that no family here serves"
+        )
+    cfg = model.pretrained_cfg
+    return {
+        "image_size": tuple(model.patch_embed.img_size),
+        "num_heads": model.blocks[0].attn.num_heads,
+        "norm_eps": model.blocks[0].norm1.eps,
+        "mean": cfg["mean"],
+        "std": cfg["std"],
+        "format": "timm",
+    }
+
+
+def _plain(model: Any) -> bool:
+    return not isinstance(model, VisionTransformer) or type(model.blocks[0]) is Block

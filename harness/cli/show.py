@@ -1,0 +1,100 @@
+"""`harness show` and `harness explain`: recipes, records and tasks in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from harness.errors import UserError
+from harness.options import RunOptions
+
+app = typer.Typer(rich_markup_mode=None)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of YAML.")]
+
+
+@app.command()
+def recipe(
+    task: Annotated[str, typer.Argument(help="Name of a task.")],
+    scale: Annotated[
+        Literal["smoke", "tiny", "paper"], typer.Option(help="Size of the run.")
+    ] = "tiny",
+    dataset: Annotated[str | None, typer.Option(help="Data set.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Recipe file in place of the shipped one.")
+    ] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a field; repeatable."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Print the resolved recipe, as a file that `harness run --config` takes."""
+    from harness.cli.output import as_json
+    from harness.recipes import as_yaml, resolve
+
+    options = RunOptions(
+        task=task, scale=scale, dataset=dataset, config=config, sets=tuple(sets or ())
+    )
+    resolved = resolve(options)
+    typer.echo(as_json(resolved) if json else as_yaml(resolved).rstrip())
+
+
+@app.command()
+def record(
+    which: Annotated[
+        str, typer.Argument(metavar="PATH|CELL", help="Record file, run folder, or cell.")
+    ],
+    output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    json: Json = False,
+) -> None:
+    """Print a record."""
+    import yaml
+
+    import results
+    from harness.cli.output import as_json, plain
+
+    found = results.read(find_record(which, output))
+    if json:
+        typer.echo(as_json(found))
+    else:
+        text = yaml.safe_dump(plain(found), sort_keys=False, allow_unicode=True, width=100)
+        typer.echo(text.rstrip())
+
+
+def explain(task: Annotated[str, typer.Argument(help="Name of a task.")]) -> None:
+    """Say what a task trains and measures."""
+    from harness.plugins import task as find
+
+    typer.echo(find(task).explain().rstrip())
+
+
+def find_record(which: str, output: Path) -> Path:
+    """The record file that a path, a run folder or the beginning of a cell's hash stands for.
+
+    Raises:
+        UserError: none or several fit.
+    """
+    path = Path(which)
+    if path.is_file():
+        return path
+    if (path / "record.json").is_file():
+        return path / "record.json"
+    fitting = sorted(output.glob(f"*/*/{_literal(which)}*/record.json"))
+    if len(fitting) == 1:
+        return fitting[0]
+    if fitting:
+        cells = ", ".join(f"`{found.parent.name}`" for found in fitting)
+        raise UserError(f"`{which}` fits {len(fitting)} cells: {cells}; give more of the hash")
+    raise UserError(
+        f"there is no record `{which}` here or under `{output}`: give a record file, a run "
+        "folder or a cell; `harness results list` lists all"
+    )
+
+
+def _literal(text: str) -> str:
+    from glob import escape
+
+    return escape(text.replace("/", "_"))

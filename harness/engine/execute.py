@@ -1,0 +1,111 @@
+"""The work of a cell: its model, trained or not as the control says, and its predictions."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from harness.engine import state
+from harness.engine.fit import fit, predict
+from harness.engine.logging import loggers, run_id
+from harness.engine.plan import encoder
+from harness.errors import RunFailed
+
+if TYPE_CHECKING:
+    from harness.console import Console
+    from harness.engine.plan import Plan
+    from harness.engine.signals import Signals
+    from tasks.contract import Row, TaskDataset
+    from tasks.model import TaskModel
+
+HEAD_STREAM = 1_000_003
+"""Keeps the seed of a head's first values apart from that of an encoder's."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a cell's work gave.
+
+    Attributes:
+        rows: predictions on the test split, by sample.
+        curves: a row a training step.
+        steps: optimiser steps that this process executed.
+        train_seconds: time they took.
+        encoder: hashes of the encoder at step 0, of the trainer's and of the file's; None where
+            this process did not begin at step 0 or nothing looks at an encoder.
+        run_id: of the experiment logger.
+    """
+
+    rows: list[Row]
+    curves: list[dict[str, float]]
+    steps: int
+    train_seconds: float
+    encoder: dict[str, str | bool] | None
+    run_id: str | None
+
+
+def execute(
+    plan: Plan, start: state.State | None, signals: Signals, console: Console
+) -> Outcome:
+    """Train where the control says so, then predict the test split."""
+    test = plan.datasets["test"]
+    if plan.options.control == "constant":
+        model = plan.task.constant(plan.datasets["training"])
+        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, None, None)
+    model = build(plan)
+    if plan.options.control == "untrained":
+        assert model.backbone is not None
+        proof = _proof(plan, model.backbone.parameters_sha256())
+        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof, None)
+    return _trained(plan, model, start, signals, console)
+
+
+def build(plan: Plan) -> TaskModel:
+    """The cell's network before its first step: the encoder as the file has it, or, for the
+    control `random`, drawn from the run's seed; the task's layers drawn from the run's seed."""
+    model = plan.task.model(plan.backbone, plan.recipe, plan.datasets["training"].info)
+    seed = plan.options.seed
+    model.initialise(seed + HEAD_STREAM)
+    if plan.options.control == "random":
+        plan.backbone.initialise(seed)
+    return model
+
+
+def _trained(
+    plan: Plan, model: TaskModel, start: state.State | None, signals: Signals, console: Console
+) -> Outcome:
+    began = time.monotonic()
+    steps, proof, run, curves = 0, None, None, [] if start is None else start["curves"]
+    if start is None or start["step"] < plan.stop:
+        attached = loggers(plan)
+        fitted = fit(plan, model, _training_data(plan), start, attached, signals, console)
+        steps, curves, run = fitted.steps, fitted.curves, run_id(attached)
+        if fitted.encoder_sha256 is not None:
+            proof = _proof(plan, fitted.encoder_sha256)
+    seconds = time.monotonic() - began
+    # Evaluation takes the weights that lie in the file, so that a run continued here is no other.
+    last = state.read(plan.folder, plan.cell)
+    assert last is not None
+    average = last["average"]
+    model.load_state_dict(last["model"] if average is None else average["values"])
+    rows = predict(plan, model, plan.datasets["test"], signals, console)
+    return Outcome(rows, curves, steps, seconds, proof, run)
+
+
+def _training_data(plan: Plan) -> TaskDataset:
+    data = plan.datasets["training"]
+    return data.permuted(plan.options.seed) if plan.options.control == "permuted-labels" else data
+
+
+def _proof(plan: Plan, in_trainer: str) -> dict[str, str | bool]:
+    """Compare the trainer's encoder with one read from the file anew.
+
+    Raises:
+        RunFailed: they differ though no control asks for it.
+    """
+    in_file = encoder(plan.options, plan.task, plan.recipe).parameters_sha256()
+    equal = in_trainer == in_file
+    if not equal and plan.options.control != "random":
+        raise RunFailed("the trainer's encoder is not the file's", 0)
+    return {"sha256": in_trainer, "file_sha256": in_file, "equals_file": equal}

@@ -1,0 +1,182 @@
+"""Training and prediction of one cell, carried by Lightning."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import DDPStrategy, Strategy
+
+from harness.engine import collective, state
+from harness.engine.module import Training, Watch
+from harness.engine.order import Batches, Items, Share, Visits, loader
+from harness.engine.schedule import Schedule
+from harness.engine.state import State
+
+if TYPE_CHECKING:
+    from harness.console import Console
+    from harness.engine.plan import Plan
+    from harness.engine.signals import Signals
+    from tasks.contract import Row, TaskDataset
+    from tasks.model import TaskModel
+
+PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came out of training.
+
+    Attributes:
+        curves: a row a step: step, learning rate, loss and its terms.
+        steps: steps that this process executed.
+        encoder_sha256: hash of the encoder's parameters in the trainer at step 0, or None where
+            this process did not begin there.
+    """
+
+    curves: list[dict[str, float]]
+    steps: int
+    encoder_sha256: str | None
+
+
+def workers(plan: Plan) -> int:
+    """Loader processes: as asked, else one core is left to the training itself."""
+    asked = plan.options.workers
+    return asked if asked is not None else min(8, max(1, (os.cpu_count() or 1) - 1))
+
+
+@contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's advice on things that the engine decides."""
+    loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric")]
+    levels = [log.level for log in loggers]
+    for log in loggers:
+        log.setLevel(logging.WARNING)
+    with warnings.catch_warnings():
+        for message in (
+            r".*does not have many workers.*",
+            r".*find_unused_parameters=True was specified.*",
+            r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+        ):
+            warnings.filterwarnings("ignore", message=message)
+        try:
+            yield
+        finally:
+            for log, level in zip(loggers, levels, strict=True):
+                log.setLevel(level)
+
+
+def trainer(plan: Plan, loggers: list[Logger], steps: int) -> Trainer:
+    """A Lightning trainer for `steps` steps, with nothing in it that the engine does itself."""
+    devices = plan.options.devices or 1
+    strategy: str | Strategy = "auto"
+    if devices > 1:
+        strategy = DDPStrategy(find_unused_parameters=True)
+    return Trainer(
+        accelerator="auto",
+        devices=devices,
+        strategy=strategy,
+        precision=PRECISION[plan.recipe.train.precision],  # type: ignore[arg-type]
+        max_epochs=1,
+        max_steps=steps,
+        gradient_clip_val=plan.recipe.optimizer.clip_norm,
+        logger=loggers or False,
+        default_root_dir=plan.folder,
+        enable_progress_bar=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
+    )
+
+
+def fit(
+    plan: Plan,
+    model: TaskModel,
+    dataset: TaskDataset,
+    start: State | None,
+    loggers: list[Logger],
+    signals: Signals,
+    console: Console,
+) -> Fitted:
+    """Train `model` from `start` to the plan's last step; the last state lies in the folder.
+
+    Raises:
+        RunFailed: a loss that is not finite.
+        Interrupted: a signal came; the state is saved.
+    """
+    first = 0 if start is None else int(start["step"])
+    carrier = trainer(plan, loggers, plan.stop - first)
+    begun: list[str] = []
+
+    def on_begin(module: Training) -> None:
+        if module.step == 0 and module.model.backbone is not None:
+            begun.append(module.model.backbone.parameters_sha256())
+
+    def on_save(saved: State) -> None:
+        state.write(plan.folder, {"cell": plan.cell, **saved})
+
+    with quiet_lightning(), console.phase("train", plan.stop, "steps", done=first) as advance:
+        module = Training(
+            model,
+            plan.recipe,
+            Schedule(plan.recipe.schedule, plan.recipe.optimizer.lr, plan.total_steps,
+                     plan.steps_per_epoch),
+            plan.stop,
+            plan.options.seed,
+            signals,
+            Watch(on_begin, lambda _, figures: advance(1, **figures), lambda _: None, on_save),
+            start,
+        )
+        if carrier.world_size > 1:
+            collective.with_global_statistics(model)
+        batches = Batches(
+            plan.options.seed,
+            len(dataset),
+            plan.recipe.train.batch_size,
+            first,
+            plan.stop,
+            carrier.global_rank,
+            carrier.world_size,
+        )
+        visits = Visits(dataset, plan.options.seed)
+        carrier.fit(module, loader(visits, batches, workers(plan), _pin()))
+        carrier.strategy.barrier()
+    return Fitted(module.curves, module.step - first, begun[0] if begun else None)
+
+
+def predict(
+    plan: Plan, model: TaskModel, dataset: TaskDataset, signals: Signals, console: Console
+) -> list[Row]:
+    """Predictions for each sample of `dataset` once, by sample; empty on all processes but 0."""
+    carrier = trainer(plan, [], 1)
+    with quiet_lightning(), console.phase("evaluate", len(dataset), "samples") as advance:
+        watch = Watch(
+            lambda _: None,
+            lambda *_: None,
+            lambda count: advance(count * carrier.world_size),
+            lambda _: None,
+        )
+        schedule = Schedule(plan.recipe.schedule, plan.recipe.optimizer.lr, 1, 1)
+        module = Training(model, plan.recipe, schedule, 0, plan.options.seed, signals, watch)
+        share = Share(
+            len(dataset),
+            plan.recipe.train.batch_size,
+            carrier.global_rank,
+            carrier.world_size,
+        )
+        data: Any = loader(Items(dataset), share, workers(plan), _pin())
+        carrier.predict(module, data, return_predictions=False)
+    return sorted(module.rows, key=lambda row: row["sample"])
+
+
+def _pin() -> bool:
+    return torch.cuda.is_available()

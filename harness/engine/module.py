@@ -1,0 +1,193 @@
+"""The one LightningModule that trains every task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+
+from harness.engine import collective, optimizer
+from harness.engine.ema import Average
+from harness.engine.state import State
+from harness.errors import Interrupted, RunFailed
+
+if TYPE_CHECKING:
+    from harness.engine.schedule import Schedule
+    from harness.engine.signals import Signals
+    from tasks.contract import Row, Term
+    from tasks.model import TaskModel
+    from tasks.recipe import TaskRecipe
+
+
+
+
+@dataclass(frozen=True)
+class Watch:
+    """What the outside wants to know of training, as functions it is told by.
+
+    Attributes:
+        begun: called once before the first step of this process.
+        stepped: called after each step with the number of samples and the figures of the last
+            reading.
+        predicted: called after each batch of evaluation with the number of samples.
+        save: called by process 0 with the state to be written.
+    """
+
+    begun: Callable[[Training], None]
+    stepped: Callable[[int, dict[str, float]], None]
+    predicted: Callable[[int], None]
+    save: Callable[[State], None]
+
+
+class Training(LightningModule):
+    """Steps, learning rates, states for continuing, and predictions of a task's model.
+
+    `step` counts optimiser steps of the whole run; Lightning's own counter starts anew in each
+    process that continues it.
+    """
+
+    def __init__(
+        self,
+        model: TaskModel,
+        recipe: TaskRecipe,
+        schedule: Schedule,
+        stop: int,
+        seed: int,
+        signals: Signals,
+        watch: Watch,
+        state: State | None = None,
+    ) -> None:
+        super().__init__()
+        self.model, self.recipe, self.schedule = model, recipe, schedule
+        self.stop, self.seed, self.signals, self.watch = stop, seed, signals, watch
+        self.step: int = 0 if state is None else state["step"]
+        self.curves: list[dict[str, float]] = [] if state is None else state["curves"]
+        self.rows: list[Row] = []
+        self._resume = state
+        self._read_every = 1
+        self._pending: list[tuple[int, Tensor]] = []
+        self._terms: list[str] = []
+        self._average: Average | None = None
+        if state is not None:
+            model.load_state_dict(state["model"])
+        if recipe.protocol == "frozen" and model.backbone is not None:
+            model.backbone.requires_grad_(False)
+
+    def configure_optimizers(self) -> Optimizer:
+        return optimizer.build(self.model, self.recipe)
+
+    def on_train_start(self) -> None:
+        self.signals.take()
+        self.signals.deferred = True
+        # Reading a figure waits for a GPU, so there it is done now and then.
+        self._read_every = 1 if self.device.type == "cpu" else 25
+        if self.recipe.train.ema is not None:
+            self._average = Average(self.model, self.recipe.train.ema)
+        if self._resume is not None:
+            self._restore(self._resume)
+            self._resume = None
+        self.watch.begun(self)
+
+    def _restore(self, state: State) -> None:
+        self.optimizers(use_pl_optimizer=False).load_state_dict(state["optimizer"])  # type: ignore[union-attr]
+        self.trainer.precision_plugin.load_state_dict(state["precision"])
+        if self._average is not None:
+            self._average.restore(state["average"])
+
+    def on_train_epoch_start(self) -> None:
+        self.model.train()
+        if self.recipe.protocol == "frozen" and self.model.backbone is not None:
+            self.model.backbone.eval()
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
+            group["lr"] = self.schedule(self.step, group["scale"])
+        # For layers that know nothing of sample keys: at least the same after an interruption.
+        torch.manual_seed((self.seed * 1_000_003 + self.step) % 2**31)
+
+    def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
+        self.model.set_sample_keys(batch["sample_key"])
+        terms = self.model.loss(batch)
+        counts = self._share(terms)
+        world = collective.world_size()
+        # Gradients are averaged over processes, hence the factor.
+        losses = [term.total * world / count for term, count in zip(terms.values(), counts)]
+        return torch.stack(losses).sum()
+
+    def _share(self, terms: dict[str, Term]) -> Tensor:
+        """Counts of the whole batch; on the way, its terms and whether a signal came are noted."""
+        self._terms = list(terms)
+        counts = torch.stack([torch.as_tensor(t.count).to(t.total) for t in terms.values()])
+        totals = torch.stack([term.total.detach() for term in terms.values()])
+        stopped = counts.new_tensor([float(self.signals.received or 0)])
+        shared = collective.sum_over_processes(torch.cat([counts.detach(), totals, stopped]))
+        counts, totals = shared[: len(terms)], shared[len(terms) : -1]
+        self._pending.append((self.step, torch.cat([totals / counts, shared[-1:]])))
+        return counts
+
+    def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
+        self.step += 1
+        if self._average is not None:
+            self._average.update(self.model)
+        last = self.step == self.stop
+        due = self.step % self.recipe.train.state_every == 0
+        signum = 0
+        if due or last or len(self._pending) >= self._read_every:
+            signum = self._read()
+        if (due or last or signum) and self.trainer.is_global_zero:
+            self.watch.save(self._state())
+        figures = {name: self.curves[-1][name] for name in ("loss", "lr")} if self.curves else {}
+        self.watch.stepped(self.recipe.train.batch_size, figures)
+        if signum:
+            raise Interrupted(signum)
+
+    def _read(self) -> int:
+        """Move what was noted into the curves; the signal that some process received, or 0."""
+        signum = 0
+        for step, noted in self._pending:
+            *terms, stopped = noted.tolist()
+            loss = sum(terms)
+            if loss != loss or loss in (float("inf"), float("-inf")):
+                raise RunFailed("the loss is not finite", step)
+            row = {"step": step, "lr": self.schedule(step), "loss": loss}
+            row |= dict(zip(self._terms, terms)) if len(terms) > 1 else {}
+            self.curves.append(row)
+            if self.trainer.loggers and (step % 10 == 0 or step + 1 == self.stop):
+                for logger in self.trainer.loggers:
+                    logger.log_metrics(row, step=step)
+            if stopped and not signum:
+                signum = self.signals.received or int(stopped / collective.world_size())
+        self._pending.clear()
+        return signum
+
+    def _state(self) -> State:
+        optimiser = self.optimizers(use_pl_optimizer=False)
+        return {
+            "step": self.step,
+            "model": self.model.state_dict(),
+            "optimizer": optimiser.state_dict(),  # type: ignore[union-attr]
+            "precision": self.trainer.precision_plugin.state_dict(),
+            "average": None if self._average is None else self._average.state(),
+            "curves": self.curves,
+        }
+
+    def on_train_end(self) -> None:
+        self.signals.deferred = False
+
+    def on_predict_start(self) -> None:
+        self.signals.take()
+        self.model.eval()
+        self.rows = []
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+        rows = self.model.predict(batch)
+        self.rows.extend(rows)
+        self.watch.predicted(len(batch["index"]))
+
+    def on_predict_epoch_end(self) -> None:
+        self.rows = collective.gather(self.rows)

@@ -1,0 +1,124 @@
+"""Which sample is seen when: a function of (seed, position), of nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from torch.utils.data import DataLoader, Dataset
+
+from tasks.contract import TaskDataset
+
+Visit = tuple[int, int]
+"""(epoch, index): one visit to a sample."""
+
+
+def permutation(seed: int, epoch: int, count: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """The order of `count` samples in an epoch."""
+    return np.random.default_rng([seed, epoch, 0]).permutation(count)
+
+
+def augmentation_rng(seed: int, epoch: int, index: int) -> np.random.Generator:
+    """The generator that a visit's augmentation draws from."""
+    return np.random.default_rng([seed, epoch, index, 1])
+
+
+def sample_key(seed: int, epoch: int, index: int) -> int:
+    """A number in [0, 2^63) for the noise inside models at this visit."""
+    return int(np.random.SeedSequence([seed, epoch, index, 2]).generate_state(1, np.uint64)[0] >> 1)
+
+
+class Batches:
+    """Batch sampler of one process: epochs follow one another without a gap, so every step has
+    `batch_size` samples over all processes and none is dropped.
+
+    Process `rank` of `world` takes every `world`-th sample of each batch.
+    """
+
+    def __init__(
+        self, seed: int, count: int, batch_size: int, start: int, stop: int, rank: int, world: int
+    ) -> None:
+        self.seed, self.count, self.batch_size = seed, count, batch_size
+        self.start, self.stop, self.rank, self.world = start, stop, rank, world
+
+    def __len__(self) -> int:
+        return self.stop - self.start
+
+    def __iter__(self) -> Iterator[list[Visit]]:
+        epoch = -1
+        order = permutation(self.seed, 0, 0)
+        for step in range(self.start, self.stop):
+            visits: list[Visit] = []
+            for position in range(step * self.batch_size, (step + 1) * self.batch_size):
+                if position // self.count != epoch:
+                    epoch = position // self.count
+                    order = permutation(self.seed, epoch, self.count)
+                visits.append((epoch, int(order[position % self.count])))
+            yield visits[self.rank :: self.world]
+
+
+class Share:
+    """Batch sampler for evaluation: each sample once over all processes, nothing padded."""
+
+    def __init__(self, count: int, batch_size: int, rank: int, world: int) -> None:
+        self.indices = list(range(rank, count, world))
+        self.batch_size = batch_size
+
+    def __len__(self) -> int:
+        return -(-len(self.indices) // self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for first in range(0, len(self.indices), self.batch_size):
+            yield self.indices[first : first + self.batch_size]
+
+
+class Visits(Dataset[dict[str, Any]]):
+    """A task's data set as the training loop asks it: by visit, augmented."""
+
+    def __init__(self, dataset: TaskDataset, seed: int) -> None:
+        self.dataset, self.seed = dataset, seed
+
+    def __getitem__(self, visit: Visit) -> dict[str, Any]:
+        epoch, index = visit
+        item = self.dataset.item(index, augmentation_rng(self.seed, epoch, index))
+        return item | {"index": index, "sample_key": sample_key(self.seed, epoch, index)}
+
+
+class Items(Dataset[dict[str, Any]]):
+    """A task's data set as evaluation asks it: by index, without augmentation."""
+
+    def __init__(self, dataset: TaskDataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.dataset.item(index, None) | {"index": index}
+
+
+def loader(
+    dataset: Dataset[dict[str, Any]], batches: Batches | Share, workers: int, pin_memory: bool
+) -> DataLoader[dict[str, Any]]:
+    """A loader whose output does not depend on `workers`."""
+    return DataLoader(
+        dataset,
+        batch_sampler=batches,  # type: ignore[arg-type]
+        num_workers=workers,
+        worker_init_fn=_quiet_worker if workers else None,
+        multiprocessing_context="spawn" if workers else None,
+        pin_memory=pin_memory,
+        prefetch_factor=4 if workers else None,
+    )
+
+
+def _quiet_worker(_: int) -> None:
+    """Leave signals to the main process, which saves the state and ends its workers; and keep a
+    worker to one thread, since there is a worker a core."""
+    import signal
+
+    import cv2
+    import torch
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    cv2.setNumThreads(0)
+    torch.set_num_threads(1)

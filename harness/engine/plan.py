@@ -1,0 +1,145 @@
+"""One cell, settled: what will be trained on what, and where its outputs go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness import plugins, recipes
+from harness.errors import UserError
+from tasks.contract import SPLITS, DataError, Split
+
+if TYPE_CHECKING:
+    from backbones import Backbone
+    from harness.console import Console
+    from harness.options import RunOptions
+    from tasks.contract import Task, TaskDataset
+    from tasks.recipe import TaskRecipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A cell and everything that it needs.
+
+    Attributes:
+        identity: what determines the number, JSON-able.
+        cell: hash of it, 64 hexadecimal digits.
+        folder: where record, predictions and state lie.
+        total_steps: length of the schedule.
+        stop: step after which training ends.
+    """
+
+    options: RunOptions
+    task: Task
+    recipe: TaskRecipe
+    backbone: Backbone
+    datasets: dict[Split, TaskDataset]
+    identity: dict[str, Any]
+    cell: str
+    folder: Path
+    total_steps: int
+    stop: int
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Steps in one pass over the training split."""
+        return len(self.datasets["training"]) / self.recipe.train.batch_size
+
+
+def normalised(options: RunOptions) -> RunOptions:
+    """`--backbone random` is `--backbone simmim --control random`: one and the same cell.
+
+    Raises:
+        UserError: where another control is asked for at the same time.
+    """
+    if options.backbone != "random":
+        return options
+    if options.control not in (None, "random"):
+        raise UserError(
+            f"`--backbone random` cannot go with `--control {options.control}`: "
+            "a cell has one control; name an encoder instead"
+        )
+    return replace(options, backbone="simmim", control="random")
+
+
+def make(options: RunOptions, console: Console) -> Plan:
+    """Settle the cell: recipe, encoder, data, identity.
+
+    Raises:
+        RecipeError, DataError, LoadError, UnknownNameError, UserError: what the user can mend.
+    """
+    options = normalised(options)
+    task = plugins.task(options.task)
+    recipe = recipes.resolve(options)
+    backbone = encoder(options, task, recipe)
+    datasets = _datasets(task, recipe, console)
+    identity = {
+        "task": task.name,
+        "task_version": task.version,
+        "backbone": backbone.spec.sha256,
+        "data": {split: data.info.sha256 for split, data in datasets.items()},
+        "recipe": recipes.determining(recipe),
+        "seed": options.seed,
+        "control": options.control,
+    }
+    cell = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
+    name = re.sub(r"[^\w.-]+", "_", backbone.spec.name)
+    total = _total_steps(recipe, len(datasets["training"]))
+    return Plan(
+        options=options,
+        task=task,
+        recipe=recipe,
+        backbone=backbone,
+        datasets=datasets,
+        identity=identity,
+        cell=cell,
+        folder=options.output / task.name / name / cell[:12],
+        total_steps=total,
+        stop=min(total, recipe.train.max_steps or total),
+    )
+
+
+def encoder(options: RunOptions, task: Task, recipe: TaskRecipe) -> Backbone:
+    """The encoder as its file has it, or, where the task makes one, new from the seed."""
+    made = task.encoder(recipe, options.seed)
+    if made is not None:
+        return made
+    import backbones
+
+    return backbones.load(
+        backbones.resolve(options.backbone, recipe.scale),
+        input_size=recipe.backbone.input_size,
+        drop_path=recipe.backbone.drop_path,
+        drop_last=recipe.backbone.drop_last,
+        arch=recipe.backbone.arch(),
+    )
+
+
+def _datasets(task: Task, recipe: TaskRecipe, console: Console) -> dict[Split, TaskDataset]:
+    if "LOCAL_RANK" not in os.environ:
+        with console.phase(f"prepare {recipe.data.name}", None, "samples") as advance:
+            done = 0
+
+            def progress(now: int, total: int) -> None:
+                nonlocal done
+                advance(now - done)
+                done = now
+
+            task.prepare(recipe, progress)
+    datasets = {split: task.dataset(recipe, split) for split in SPLITS}
+    for split, data in datasets.items():
+        if len(data) == 0:
+            raise DataError(f"the {split} split of `{recipe.data.name}` has no samples")
+    return datasets
+
+
+def _total_steps(recipe: TaskRecipe, count: int) -> int:
+    if recipe.train.steps is not None:
+        return recipe.train.steps
+    assert recipe.train.epochs is not None
+    return max(1, round(recipe.train.epochs * count / recipe.train.batch_size))

@@ -1,0 +1,100 @@
+"""The learning rate of a step, as the published schedules have it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import cos, pi
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasks.recipe import ScheduleRecipe
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """The learning rate as a function of the step, counted from 0.
+
+    Attributes:
+        recipe: which publication's, and its lengths.
+        peak: learning rate of the last layer after the warm-up.
+        total_steps: length of the whole schedule.
+        steps_per_epoch: what one `epoch` in the recipe stands for.
+    """
+
+    recipe: ScheduleRecipe
+    peak: float
+    total_steps: int
+    steps_per_epoch: float
+
+    def __call__(self, step: int, scale: float = 1.0) -> float:
+        """The rate in effect at `step` for a group whose layer decay is `scale`."""
+        match self.recipe.name:
+            case "constant":
+                return self._ramp(step) * self.peak * scale
+            case "cosine":
+                return self._cosine(step) * scale
+            case "step":
+                return self._step(step) * scale
+            case "simmim_step":
+                return self._simmim_step(step, scale)
+            case "simmim_cosine":
+                return self._simmim_cosine(step, scale)
+
+    @property
+    def _warmup(self) -> float:
+        return self.recipe.warmup * self._unit
+
+    @property
+    def _unit(self) -> float:
+        return self.steps_per_epoch if self.recipe.unit == "epoch" else 1.0
+
+    def _ramp(self, step: float) -> float:
+        """Share of the regular rate during the warm-up, linear."""
+        if step >= self._warmup:
+            return 1.0
+        start = self.recipe.warmup_factor
+        return start + (1 - start) * step / self._warmup
+
+    def _cosine(self, step: int) -> float:
+        """Warm-up, then half a cosine over the steps that are left (MAE util/lr_sched.py)."""
+        if step < self._warmup:
+            return self.peak * self._ramp(step)
+        share = (step - self._warmup) / max(1.0, self.total_steps - self._warmup)
+        low = self.peak * self.recipe.min_factor
+        return low + (self.peak - low) * 0.5 * (1 + cos(pi * min(1.0, share)))
+
+    def _step(self, step: int) -> float:
+        """Multiplied by gamma at milestones, epochs counted whole; the warm-up multiplies it
+        (mmcv's step policy, as ViTPose uses it)."""
+        position = step // self.steps_per_epoch if self.recipe.unit == "epoch" else step
+        passed = sum(position >= milestone for milestone in self.recipe.milestones)
+        return self.peak * self.recipe.gamma**passed * self._ramp_steps(step)
+
+    def _ramp_steps(self, step: int) -> float:
+        """The warm-up of the step policy, whose length is always in steps."""
+        length = self.recipe.warmup
+        start = self.recipe.warmup_factor
+        return 1.0 if step >= length else start + (1 - start) * step / length
+
+    def _simmim_step(self, step: int, scale: float) -> float:
+        """SimMIM sets the rate after the step, so each step has that of the step before; the
+        start of its warm-up is the same in every group (SimMIM lr_scheduler.py)."""
+        late = max(0, step - 1)
+        if late < self._warmup:
+            return self._absolute_ramp(late, scale)
+        passed = sum(late >= milestone * self._unit for milestone in self.recipe.milestones)
+        return self.peak * scale * self.recipe.gamma**passed
+
+    def _simmim_cosine(self, step: int, scale: float) -> float:
+        """As above; the cosine's phase counts from step 0, not from the end of the warm-up, and
+        its minimum is the same in every group."""
+        late = max(0, step - 1)
+        if late < self._warmup:
+            return self._absolute_ramp(late, scale)
+        low = self.peak * self.recipe.min_factor
+        phase = pi * min(1.0, late / self.total_steps)
+        return low + (self.peak * scale - low) * 0.5 * (1 + cos(phase))
+
+    def _absolute_ramp(self, step: float, scale: float) -> float:
+        start = self.peak * self.recipe.warmup_factor
+        return start + (self.peak * scale - start) * step / self._warmup

@@ -1,0 +1,169 @@
+"""From a recipe file and a user's options to one frozen, validated recipe."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from harness import plugins
+from tasks.contract import RecipeError
+
+if TYPE_CHECKING:
+    from harness.options import RunOptions
+    from tasks.recipe import TaskRecipe
+
+
+def recipe_files(task_name: str) -> dict[str, Path]:
+    """The recipe files that come with a task: stem (`tiny`, `paper-crowdpose`) -> file."""
+    folder = plugins.task(task_name).recipes
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def resolve(options: RunOptions) -> TaskRecipe:
+    """The recipe of a cell: the file for scale and data set, then the options, then `--set`.
+
+    Raises:
+        RecipeError: an unknown field, a wrong type or range, or a scale without a recipe.
+        UnknownNameError: a task or data set that does not exist.
+    """
+    task = plugins.task(options.task)
+    if options.dataset is not None and options.dataset not in task.datasets:
+        raise plugins.unknown(
+            "data set", options.dataset, list(task.datasets), "harness list datasets"
+        )
+    path = options.config or _file_for(options)
+    values = _read(path)
+    for key, value in _from_options(options).items():
+        _assign(values, key, value)
+    for assignment in options.sets:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise RecipeError(f"`--set {assignment}` needs the form `--set section.field=value`")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise RecipeError(f"`--set {key}`: cannot read the value `{text}`") from None
+        _assign(values, key.strip(), value)
+    if options.dataset is not None and values.get("data", {}).get("name") != options.dataset:
+        raise RecipeError(
+            f"`{path.name}` is for the data set `{values.get('data', {}).get('name')}`, "
+            f"not for `{options.dataset}`"
+        )
+    return _validate(task.Recipe, values)
+
+
+def load_resolved(task_name: str, values: dict[str, Any]) -> TaskRecipe:
+    """The recipe that a record holds.
+
+    Raises:
+        RecipeError: where the record is of a version whose recipes had other fields.
+    """
+    return _validate(plugins.task(task_name).Recipe, values)
+
+
+def as_yaml(recipe: TaskRecipe) -> str:
+    """The whole recipe, as a file that `--config` takes."""
+    return yaml.safe_dump(recipe.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+def determining(recipe: BaseModel) -> dict[str, Any]:
+    """The fields that determine the numbers: all but those marked `FREE`."""
+    kept: dict[str, Any] = {}
+    dumped = recipe.model_dump(mode="json")
+    for name, info in type(recipe).model_fields.items():
+        extra = info.json_schema_extra
+        if isinstance(extra, dict) and extra.get("determines") is False:
+            continue
+        value = getattr(recipe, name)
+        kept[name] = determining(value) if isinstance(value, BaseModel) else dumped[name]
+    return kept
+
+
+def _file_for(options: RunOptions) -> Path:
+    files = recipe_files(options.task)
+    plain = files.get(options.scale)
+    if options.dataset is None:
+        if plain is None:
+            raise RecipeError(
+                f"task `{options.task}` has no recipe at scale `{options.scale}`; "
+                f"it has {', '.join(files)}"
+            )
+        return plain
+    special = files.get(f"{options.scale}-{options.dataset}")
+    if special is not None:
+        return special
+    if plain is not None and _read(plain).get("data", {}).get("name") == options.dataset:
+        return plain
+    raise RecipeError(
+        f"task `{options.task}` has no recipe for `{options.dataset}` at scale "
+        f"`{options.scale}`; write one and give it with --config"
+    )
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RecipeError(f"cannot read the recipe `{path}`: {error.strerror}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        place = getattr(error, "problem_mark", None)
+        line = f" at line {place.line + 1}" if place is not None else ""
+        raise RecipeError(f"the recipe `{path}` is not valid YAML{line}") from None
+    if not isinstance(values, dict):
+        raise RecipeError(f"the recipe `{path}` must hold sections, not a {type(values).__name__}")
+    return values
+
+
+def _from_options(options: RunOptions) -> dict[str, Any]:
+    given = {
+        "protocol": options.protocol,
+        "data.root": None if options.data_root is None else str(options.data_root),
+        "data.limit": options.limit,
+        "train.max_steps": options.max_steps,
+        "train.precision": options.precision,
+    }
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _assign(values: dict[str, Any], key: str, value: Any) -> None:
+    *sections, field = key.split(".")
+    place = values
+    for section in sections:
+        place = place.setdefault(section, {})
+        if not isinstance(place, dict):
+            raise RecipeError(f"`{key}`: `{section}` is a value, not a section")
+    place[field] = value
+
+
+def _validate(model: type[TaskRecipe], values: dict[str, Any]) -> TaskRecipe:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        problems = [_problem(model, dict(e)) for e in error.errors()]
+        raise RecipeError("; ".join(problems)) from None
+
+
+def _problem(model: type[BaseModel], error: dict[str, Any]) -> str:
+    location = [str(part) for part in error["loc"]]
+    name = ".".join(location) or "recipe"
+    if error["type"] == "extra_forbidden":
+        fields = _fields_at(model, location[:-1])
+        near = get_close_matches(location[-1], fields, n=3, cutoff=0.5) or fields
+        return f"there is no field `{name}`; there is {', '.join(f'`{f}`' for f in near)}"
+    if error["type"] == "missing":
+        return f"`{name}` is missing: give it with `--set {name}=...`"
+    return f"`{name}`: {error['msg'].removeprefix('Value error, ')}, got {error['input']!r}"
+
+
+def _fields_at(model: type[BaseModel], location: list[str]) -> list[str]:
+    for part in location:
+        field = model.model_fields.get(part)
+        inner = None if field is None else field.annotation
+        if not (isinstance(inner, type) and issubclass(inner, BaseModel)):
+            return []
+        model = inner
+    return list(model.model_fields)

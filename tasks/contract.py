@@ -1,0 +1,181 @@
+"""What a task is: five functions in plain torch, and the records they exchange."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy as np
+    from PIL.Image import Image
+    from torch import Tensor
+
+    from backbones import Backbone
+    from tasks.model import TaskModel
+    from tasks.recipe import TaskRecipe
+
+Split = Literal["training", "selection", "test"]
+SPLITS: tuple[Split, ...] = ("training", "selection", "test")
+
+Row = dict[str, Any]
+"""One prediction: flat, of numbers, strings and lists of numbers; `sample` is the index in the
+data set. Rows are stored as Parquet, so every row of a run has the same keys and types."""
+
+
+class DataError(ValueError):
+    """Data that the user can mend: missing, malformed, truncated. The message is one line."""
+
+
+class RecipeError(ValueError):
+    """A setting that the user can mend: unknown, of the wrong type, out of range."""
+
+
+class Term(NamedTuple):
+    """One term of a loss, as a sum and the number that it is divided by.
+
+    Kept apart because the divisor must be that of the whole batch, which under several processes
+    none of them sees: the engine adds `count` over the processes before it divides.
+    """
+
+    total: Tensor
+    count: Tensor
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A figure with its sampling error.
+
+    Attributes:
+        value: the figure, in the community's unit and range.
+        error: standard error over the samples of the test set, or None where none is defined.
+        n: number of samples behind it.
+        better: which direction is better.
+    """
+
+    value: float
+    error: float | None
+    n: int
+    better: Literal["higher", "lower"] = "higher"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a task's metrics say about a set of predictions.
+
+    Attributes:
+        primary: the name of the metric that ranks encoders.
+        metrics: every figure by its name.
+        per_sample: columns of equal length, one entry a test sample, `sample` (its index) among
+            them: what a paired comparison of two encoders needs.
+        evaluator: the implementation that computed the figures, with its version.
+    """
+
+    primary: str
+    metrics: dict[str, Metric]
+    per_sample: dict[str, list[float]]
+    evaluator: str
+
+
+@dataclass(frozen=True)
+class DataInfo:
+    """What a data set says of itself; it goes into the record and the cell's identity.
+
+    Attributes:
+        name: the data set's name.
+        split: which part of it this is.
+        count: number of samples used.
+        sha256: hash of everything that decides the samples (manifest, annotations, file list).
+        licence: terms of the data, in a word or two.
+        skipped: reason -> number of samples that were left out.
+        model: what the model must know (classes, joints, flip pairs ...), JSON-able.
+    """
+
+    name: str
+    split: Split
+    count: int
+    sha256: str
+    licence: str
+    skipped: dict[str, int] = field(default_factory=dict)
+    model: Mapping[str, Any] = field(default_factory=dict)
+
+
+class TaskDataset(ABC):
+    """A map-style data set; picklable, so that loader workers may have it."""
+
+    info: DataInfo
+
+    @abstractmethod
+    def __len__(self) -> int: ...
+
+    @abstractmethod
+    def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
+        """Return the sample at `index`: arrays of fixed shapes, `image` (3,H,W) uint8 among them.
+
+        It depends on nothing but its arguments. With a generator it is augmented for training,
+        with None it is as evaluation sees it.
+
+        Raises:
+            DataError: naming the file, where the sample cannot be read.
+        """
+
+    def permuted(self, seed: int) -> TaskDataset:
+        """The same data set with labels exchanged among its samples: the control."""
+        raise NotImplementedError(f"{type(self).__name__} has no permuted-labels control")
+
+
+class Task(ABC):
+    """What is done with an encoder. A subclass has a `Recipe` and the five functions.
+
+    Attributes:
+        name: as on the command line.
+        version: raised whenever the same cell would give other numbers.
+        primary: the metric that ranks encoders.
+        recipes: folder with the recipe files, `<scale>.yaml` or `<scale>-<dataset>.yaml`.
+        datasets: name -> one line on what it is, `microworld` first.
+        Recipe: the settings, a frozen model.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int]
+    primary: ClassVar[str]
+    recipes: ClassVar[Path]
+    datasets: ClassVar[dict[str, str]]
+    Recipe: ClassVar[type[TaskRecipe]]
+
+    @abstractmethod
+    def dataset(self, recipe: Any, split: Split) -> TaskDataset: ...
+
+    @abstractmethod
+    def model(self, backbone: Backbone, recipe: Any, info: DataInfo) -> TaskModel: ...
+
+    @abstractmethod
+    def evaluate(self, rows: list[Row], dataset: Any) -> Evaluation:
+        """Score predictions against the annotations of `dataset`. Pure: no file, no state.
+
+        Raises:
+            DataError: rows that are missing, doubled or of samples that the data set lacks.
+        """
+
+    @abstractmethod
+    def constant(self, dataset: Any) -> TaskModel:
+        """The best prediction without looking, from the training split `dataset`: a model
+        without parameters whose `predict` uses nothing of the image."""
+
+    @abstractmethod
+    def draw(self, rows: list[Row], dataset: Any) -> Image:
+        """A picture of the first predictions beside the truth."""
+
+    @abstractmethod
+    def explain(self) -> str:
+        """What is trained, with which loss, measured how: a page of plain text."""
+
+    def encoder(self, recipe: Any, seed: int) -> Backbone | None:
+        """A new encoder, for a task that makes one; None where the user names one."""
+        return None
+
+    def prepare(self, recipe: Any, progress: Any = None) -> None:  # noqa: B027
+        """Make what `dataset` reads, where it can be made; `progress(done, total)` is called."""

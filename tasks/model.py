@@ -1,0 +1,50 @@
+"""The network of a task: an encoder and what the task puts on it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from backbones import Backbone
+    from tasks.contract import Row, Term
+
+
+class TaskModel(nn.Module, ABC):
+    """An encoder under the attribute `backbone` (None for a constant) and the task's own layers.
+
+    Batches are dictionaries of tensors with the sample dimension B first: `image` (B,3,H,W) uint8
+    RGB, `index` (B,) int64, and whatever the task's data set adds.
+    """
+
+    backbone: Backbone | None = None
+
+    def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
+        """Named terms whose quotients are added up to the loss; in training mode."""
+        raise NotImplementedError(f"{type(self).__name__} is not trained")
+
+    @abstractmethod
+    def predict(self, batch: dict[str, Any]) -> list[Row]:
+        """One row a prediction, `sample` taken from `batch["index"]`; in evaluation mode."""
+
+    def initialise(self, seed: int) -> None:
+        """Draw the task's own layers anew from `seed`; the encoder is left as it is."""
+        raise NotImplementedError(f"{type(self).__name__} has nothing to initialise")
+
+    def set_sample_keys(self, keys: Tensor) -> None:
+        """Give the batch's randomness (B,) int64: noise inside the model depends on it alone."""
+        if self.backbone is not None:
+            self.backbone.set_sample_keys(keys)
+
+    def head_layer_ids(self, last: int) -> dict[str, int]:
+        """Layer number of each parameter outside the encoder; `last` is the encoder's number
+        for what comes after its blocks."""
+        return {name: last for name, _ in self.named_parameters() if not name.startswith("backbone.")}
+
+    @staticmethod
+    def pixels(batch: dict[str, Any]) -> Tensor:
+        """The images as float RGB in [0,1], (B,3,H,W)."""
+        image: Tensor = batch["image"]
+        return image.float() / 255

@@ -1,0 +1,116 @@
+"""The settings that every task shares. A task's own recipe adds its sections to these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic.config import JsonDict
+
+Positive = Annotated[float, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+FREE: JsonDict = {"determines": False}
+"""Marks a field that does not determine the numbers, so that a cell's identity leaves it out."""
+
+
+class Section(BaseModel):
+    """A frozen group of settings; an unknown field is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class BackboneRecipe(Section):
+    """How the encoder is built."""
+
+    input_size: tuple[Count, Count] = Field(description="height and width of the input in pixels")
+    drop_path: Fraction = Field(0.0, description="stochastic depth at the last block")
+    drop_last: Annotated[int, Field(ge=0)] = Field(0, description="blocks removed from the end")
+    num_heads: Count | None = Field(None, description="heads, where neither file nor rule tells")
+    decoder_num_heads: Count | None = Field(None, description="heads of MAE's decoder, likewise")
+    window_size: Count | None = Field(None, description="window of a Swin encoder, to override")
+
+    def arch(self) -> dict[str, int] | None:
+        """What overrides the encoder's own architecture, or None."""
+        given = self.model_dump(include={"num_heads", "decoder_num_heads", "window_size"})
+        return {key: value for key, value in given.items() if value is not None} or None
+
+
+class OptimizerRecipe(Section):
+    """AdamW, with layer-wise decay of the learning rate after the published rules."""
+
+    lr: Positive = Field(description="peak learning rate of the last layer, as used (not scaled)")
+    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    weight_decay: Annotated[float, Field(ge=0)] = 0.05
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0, description="factor on the learning rate for each layer further from the output"
+    )
+    layer_rule: str = Field("simmim", description="which publication numbers the layers")
+    clip_norm: Positive | None = Field(None, description="largest norm of the whole gradient")
+
+
+class ScheduleRecipe(Section):
+    """The learning rate as a function of the step, per publication."""
+
+    name: Literal["constant", "cosine", "step", "simmim_step", "simmim_cosine"] = "cosine"
+    unit: Literal["step", "epoch"] = Field("step", description="unit of warmup and milestones")
+    warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="length of the linear warm-up")
+    warmup_factor: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="learning rate at the start of the warm-up, as a share of the peak"
+    )
+    min_factor: Annotated[float, Field(ge=0)] = Field(
+        0.0, description="learning rate at the end of a cosine, as a share of the peak"
+    )
+    milestones: tuple[float, ...] = Field((), description="where it is multiplied by gamma")
+    gamma: Positive = 0.1
+
+
+class TrainRecipe(Section):
+    """How long, in which batches, and how often the state is written."""
+
+    batch_size: Count = Field(description="samples a step, over all processes together")
+    steps: Count | None = Field(None, description="number of steps; or give epochs")
+    epochs: Positive | None = Field(None, description="passes over the data; or give steps")
+    max_steps: Count | None = Field(
+        None, description="end after so many steps; the schedule stays that of the full length"
+    )
+    state_every: Count = Field(
+        100, description="steps between two states for continuing", json_schema_extra=FREE
+    )
+    precision: Literal["32", "bf16", "16"] = "32"
+    ema: Fraction | None = Field(None, description="decay of averaged weights, if they are kept")
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("give either `steps` or `epochs`")
+        return self
+
+
+class DataRecipe(Section):
+    """Which data. A task adds its own fields."""
+
+    name: str = Field("microworld", description="the data set")
+    root: Path | None = Field(
+        None, description="folder of the data, for all but microworld", json_schema_extra=FREE
+    )
+    limit: Count | None = Field(None, description="only the first so many samples of each split")
+
+
+class TaskRecipe(Section):
+    """What every task's recipe has."""
+
+    task: str
+    scale: Literal["smoke", "tiny", "paper"]
+    source: str = Field(
+        "", description="publication or measurement behind the values", json_schema_extra=FREE
+    )
+    protocol: Literal["finetune", "frozen"] = "finetune"
+    backbone: BackboneRecipe
+    data: DataRecipe
+    optimizer: OptimizerRecipe
+    schedule: ScheduleRecipe
+    train: TrainRecipe

@@ -1,0 +1,69 @@
+"""The order of samples is a function of seed and position."""
+
+from __future__ import annotations
+
+from collections import Counter
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from harness.engine.order import Batches, Items, Share, Visits, loader, sample_key
+from tests.harness.engine.toy import ToyData
+
+
+def batches(start: int = 0, stop: int = 40, rank: int = 0, world: int = 1) -> list[list[tuple[int, int]]]:
+    return list(Batches(3, 37, 6, start, stop, rank, world))
+
+
+def test_every_epoch_visits_each_sample_once() -> None:
+    visits = list(chain(*batches(stop=37)))
+    per_epoch = Counter(epoch for epoch, _ in visits)
+    assert per_epoch == dict.fromkeys(range(6), 37)
+    assert len(set(visits)) == len(visits)
+
+
+def test_epochs_and_seeds_differ() -> None:
+    orders = [[i for e, i in chain(*batches(stop=37)) if e == epoch] for epoch in range(6)]
+    assert len({tuple(order) for order in orders}) == 6
+    assert batches() != list(Batches(4, 37, 6, 0, 40, 0, 1))
+
+
+def test_an_interruption_changes_no_batch() -> None:
+    assert batches(stop=17) + batches(start=17) == batches()
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_processes_share_the_batches_of_one(world: int) -> None:
+    shares = [batches(rank=rank, world=world) for rank in range(world)]
+    for whole, *parts in zip(batches(), *shares, strict=True):
+        assert sorted(chain(*parts)) == sorted(whole)
+
+
+@pytest.mark.parametrize("world", [1, 2, 3])
+def test_evaluation_sees_each_sample_once(world: int) -> None:
+    shares = [list(Share(11, 4, rank, world)) for rank in range(world)]
+    assert sorted(chain(*chain(*shares))) == list(range(11))
+
+
+def test_sample_keys_differ() -> None:
+    keys = {sample_key(s, e, i) for s in range(3) for e in range(5) for i in range(20)}
+    assert len(keys) == 300 and all(0 <= key < 2**63 for key in keys)
+
+
+def test_workers_change_no_byte() -> None:
+    def read(workers: int) -> list[np.ndarray]:
+        visits = Visits(ToyData("training"), 3)
+        data = loader(visits, Batches(3, 37, 6, 0, 9, 0, 1), workers, False)
+        return [batch["image"].numpy() for batch in data]
+
+    alone = read(0)
+    assert len(alone) == 9 and not np.array_equal(alone[0], alone[1])
+    for workers in (1, 2):
+        assert all(np.array_equal(a, b) for a, b in zip(alone, read(workers), strict=True))
+
+
+def test_evaluation_is_not_augmented() -> None:
+    data = loader(Items(ToyData("test")), Share(11, 4, 0, 1), 0, False)
+    for batch in data:
+        assert (batch["image"].float().std((1, 2, 3)) == 0).all()

@@ -1,0 +1,55 @@
+"""Learning rates against those that the published code had in effect (relative 1e-9: float64)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from harness.engine.schedule import Schedule
+from tasks.recipe import ScheduleRecipe
+
+FIXTURES = Path(__file__).parents[2] / "fixtures/recipes/schedules"
+
+CASES: dict[str, dict[str, Any]] = {
+    "vitpose_base": {
+        "name": "step",
+        "unit": "epoch",
+        "warmup": 500,
+        "warmup_factor": 0.001,
+        "milestones": (170, 200),
+    },
+    "simmim_pretrain_vit_base": {
+        "name": "simmim_step",
+        "unit": "epoch",
+        "warmup": 10,
+        "warmup_factor": 0.005,
+        "milestones": (700,),
+    },
+    "simmim_finetune_vit_base": {
+        "name": "simmim_cosine",
+        "unit": "epoch",
+        "warmup": 20,
+        "warmup_factor": 2e-4,
+        "min_factor": 2e-4,
+    },
+    "mae_finetune_vit_base": {"unit": "epoch", "warmup": 5, "min_factor": 5e-4},
+    "mae_pretrain": {"unit": "epoch", "warmup": 40},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_rates_equal_the_published_code(name: str) -> None:
+    fixture = json.loads((FIXTURES / f"{name}.json").read_text())
+    peak = fixture.get("base_lr_scaled", fixture.get("lr"))
+    per_epoch = fixture["iterations_per_epoch"]
+    schedule = Schedule(
+        ScheduleRecipe(**CASES[name]), peak, fixture["epochs"] * per_epoch, per_epoch
+    )
+    readings = fixture["lr_in_effect_at_iteration"]
+    assert len(readings) > 10
+    for reading in readings:
+        for scale, rate in zip(fixture["group_lr_scales"], reading["lr"], strict=True):
+            assert schedule(reading["iteration"], scale) == pytest.approx(rate, rel=1e-9, abs=1e-18)
