@@ -18,6 +18,7 @@ def check(path: str | Path) -> str:
     checkpoint = files.read(located.path)
     backbone = load(path)
     report, spec = backbone.key_report, backbone.spec
+    height, width = backbone.input_size
     where = f"under {checkpoint.wrapper!r}" if checkpoint.wrapper else "at the top level"
     lines = [
         f"file       {located.path}",
@@ -27,7 +28,7 @@ def check(path: str | Path) -> str:
         f"format     {report.format}: {report.reason}",
         f"family     {spec.family}, objective {spec.objective}",
         "arch       " + ", ".join(f"{key}={value}" for key, value in spec.arch.items()),
-        f"input      {backbone.input_size[0]}x{backbone.input_size[1]}, mean {spec.mean}, std {spec.std}",
+        f"input      {height}x{width}, mean {spec.mean}, std {spec.std}",
         f"tensors    {report.line()}",
     ]
     lines += [f"beside     {', '.join(report.beside)}"] if report.beside else []

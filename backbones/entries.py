@@ -80,7 +80,8 @@ def resolve(name: str, scale: str) -> str:
     if scale not in scales:
         served = ", ".join(f"{entry} ({at})" for at, entry in scales.items())
         raise LoadError(
-            f"no encoder stands for {name!r} at scale {scale!r}; full names work at every scale: {served}"
+            f"no encoder stands for {name!r} at scale {scale!r}; "
+            f"full names work at every scale: {served}"
         )
     return scales[scale]
 

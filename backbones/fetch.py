@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import platform
 import shutil
 import tempfile
 import urllib.error
@@ -62,9 +63,14 @@ def locate(name_or_path: str) -> Located:
 
 
 def checkpoints() -> Path:
-    """Return the folder of fetched checkpoints: HARNESS_CACHE/checkpoints."""
-    root = os.environ.get("HARNESS_CACHE") or "~/.cache/harness"
-    return Path(root).expanduser() / "checkpoints"
+    """Return the folder of fetched checkpoints: `checkpoints` under HARNESS_CACHE, or under
+    `harness` in the platform's cache folder."""
+    if root := os.environ.get("HARNESS_CACHE"):
+        return Path(root).expanduser() / "checkpoints"
+    if platform.system() == "Darwin":
+        return Path.home() / "Library" / "Caches" / "harness" / "checkpoints"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "harness" / "checkpoints"
 
 
 def offline() -> bool:

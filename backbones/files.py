@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
+import tarfile
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -78,8 +79,11 @@ def sniff(path: Path) -> str:
     """
     if not path.is_file():
         raise LoadError(f"{path}: expected a checkpoint file, found {_what_is(path)}")
-    with path.open("rb") as file:
-        head = file.read(512)
+    try:
+        with path.open("rb") as file:
+            head = file.read(512)
+    except OSError as error:
+        raise LoadError(f"{path} cannot be read: {error.strerror}") from error
     if not head:
         raise LoadError(f"{path} is empty; copy or download it again")
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
@@ -90,6 +94,8 @@ def sniff(path: Path) -> str:
         )
     if head.startswith(b"PK\x03\x04"):
         return "torch zip"
+    if tarfile.is_tarfile(path):
+        raise LoadError(f"{path} is a tar archive; unpack it and give the checkpoint in it")
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "torch pickle"
     if head[8:9] == b"{":

@@ -11,15 +11,16 @@ from typing import Any
 import torch
 
 from backbones import fetch, files
+from backbones.account import Account
+from backbones.arguments import Colour, Size, as_colour, as_size, check_drop_path, check_keep
 from backbones.contract import Backbone, BackboneSpec
 from backbones.entries import Entry
-from backbones.errors import LoadError
 from backbones.families import family as family_of
 from backbones.families.arch import check_keys
-from backbones.families.contract import Family, Fitted, Size
+from backbones.families.contract import Family
 from backbones.formats import recognise
 from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, Parsed
-from backbones.keys import KeyReport, assign
+from backbones.keys import assign
 
 _COMMON = frozenset({"format", "mean", "std"})
 """What `arch` may give beside the fields of the family."""
@@ -51,6 +52,7 @@ def load(
     Raises:
         LoadError: for whatever the user can mend.
     """
+    check_drop_path(drop_path)
     located = fetch.locate(str(name_or_path))
     checkpoint = files.read(located.path)
     overrides = {**located.arch, **(arch or {})}
@@ -58,30 +60,23 @@ def load(
     layout, reason = recognise(checkpoint, wanted)
     parsed = layout.parse(checkpoint)
     family = family_of(parsed.family)
+    check_keep(keep, family.parts)
     check_keys(overrides, family.keys | _COMMON)
-    parsed = replace(
-        parsed,
-        mean=_colour(overrides.pop("mean", parsed.mean), "mean"),
-        std=_colour(overrides.pop("std", parsed.std), "std"),
-    )
+    parsed = _coloured(parsed, overrides.pop("mean", None), overrides.pop("std", None))
     described = family.describe(parsed.tensors, {**parsed.arch, **overrides})
-    tensors, dropped = _select(parsed, family, keep, str(located.path))
     shape, gone = family.shorten(described.arch, drop_last)
-    for name in [n for n in tensors if n.startswith(gone)] if gone else []:
-        dropped.setdefault(f"drop_last={drop_last}", []).append(parsed.origin[name])
-        del tensors[name]
-    size = _size(input_size, shape["image_size"])
-    fitted = family.fit(tensors, shape, size)
+    account = Account(parsed)
+    account.keep(keep, family.parts, str(located.path))
+    account.drop(gone, f"drop_last={drop_last}")
+    size = as_size(input_size, shape["image_size"])
+    fitted = family.fit(account.tensors, shape, size)
     given = tuple(f"{key}={value} as given" for key, value in (arch or {}).items())
     notes = dict.fromkeys(checkpoint.notes + parsed.notes + described.notes + given)
-    spec = _spec(located.name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
-    _check_rate(drop_path)
+    name = located.entry.name if located.entry else parsed.name or located.name
+    spec = _spec(name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
     backbone = _build(family, spec, size, drop_path, keep)
     created = assign(backbone, fitted.tensors, family.fresh, str(located.path))
-    backbone.key_report = _report(
-        layout.name, reason, len(checkpoint.tensors), parsed, tensors, fitted, dropped, created,
-        checkpoint.beside,
-    )  # fmt: skip
+    backbone.key_report = account.report(layout.name, reason, fitted.converted, created, checkpoint)
     backbone.seal()
     return backbone.eval()
 
@@ -93,8 +88,8 @@ def create(
     seed: int,
     drop_path: float = 0.0,
     keep: Collection[str] = (),
-    mean: tuple[float, float, float] = IMAGENET_MEAN,
-    std: tuple[float, float, float] = IMAGENET_STD,
+    mean: Colour = IMAGENET_MEAN,
+    std: Colour = IMAGENET_STD,
 ) -> Backbone:
     """Build an encoder without weights, initialised by its family's published rule.
 
@@ -111,10 +106,10 @@ def create(
         LoadError: an unknown family, or an architecture that does not hang together.
     """
     kind = family_of(family)
-    _check_keep(kind, keep)
-    size = _size(input_size, None)
+    check_keep(keep, kind.parts)
+    size = as_size(input_size, None)
     shape = kind.complete(arch, size, keep)
-    _check_rate(drop_path)
+    check_drop_path(drop_path)
     spec = BackboneSpec(
         name=f"new {family}",
         family=family,
@@ -122,14 +117,26 @@ def create(
         sha256=None,
         licence="none",
         data="none",
-        mean=_colour(mean, "mean"),
-        std=_colour(std, "std"),
+        mean=as_colour(mean, "mean"),
+        std=as_colour(std, "std"),
         evidence=None,
         arch=shape,
     )
     backbone = _build(kind, spec, size, drop_path, keep)
     backbone.initialise(seed)
     return backbone.eval()
+
+
+def _coloured(parsed: Parsed, mean: Any, std: Any) -> Parsed:
+    """Let given mean and std win; else say where they are from."""
+    if mean is None and std is None:
+        note = (parsed.colour_note,) if parsed.colour_note else ()
+        return replace(parsed, notes=parsed.notes + note)
+    return replace(
+        parsed,
+        mean=parsed.mean if mean is None else as_colour(mean, "mean"),
+        std=parsed.std if std is None else as_colour(std, "std"),
+    )
 
 
 def _build(
@@ -139,55 +146,6 @@ def _build(
     # generator of the process.
     with torch.random.fork_rng(devices=[]):
         return family.build(spec, size, drop_path, keep)
-
-
-def _select(
-    parsed: Parsed, family: Family, keep: Collection[str], where: str
-) -> tuple[dict[str, torch.Tensor], dict[str, list[str]]]:
-    """Leave out the parts that are not kept; say which tensors of the file that were."""
-    _check_keep(family, keep)
-    tensors = dict(parsed.tensors)
-    dropped = {rule: list(names) for rule, names in parsed.dropped.items()}
-    for part in sorted(family.parts):
-        names = [name for name in tensors if name.startswith(f"{part}.")]
-        if part in keep and not names:
-            raise LoadError(f"{where} has no {part} to keep")
-        if part not in keep and names:
-            dropped[_RULES.get(part, part)] = [parsed.origin[name] for name in names]
-            tensors = {name: value for name, value in tensors.items() if name not in names}
-    return tensors, dropped
-
-
-_RULES = {"decoder": "decoder and mask token, not kept", "head": "classifier, not kept"}
-
-
-def _report(
-    layout: str,
-    reason: str,
-    total: int,
-    parsed: Parsed,
-    tensors: Collection[str],
-    fitted: Fitted,
-    dropped: dict[str, list[str]],
-    created: list[str],
-    beside: tuple[str, ...],
-) -> KeyReport:
-    # A tensor that went through two rules is counted under the last one.
-    rule_of = {name: rule for rule, names in fitted.converted.items() for name in names}
-    converted: dict[str, list[str]] = {}
-    for name, rule in rule_of.items():
-        converted.setdefault(rule, []).append(parsed.origin[name])
-    used = tuple(parsed.origin[name] for name in tensors if name not in rule_of)
-    return KeyReport(
-        format=layout,
-        reason=reason,
-        total=total,
-        used=used,
-        converted={rule: tuple(names) for rule, names in converted.items()},
-        dropped={rule: tuple(names) for rule, names in dropped.items()},
-        created=tuple(created),
-        beside=beside,
-    )
 
 
 def _spec(
@@ -218,29 +176,3 @@ def _evidence(entry: Entry | None) -> dict[str, Any] | None:
         return None
     path = entry.shipped_path.with_name("evidence.json")
     return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else None
-
-
-def _check_keep(family: Family, keep: Collection[str]) -> None:
-    wrong = sorted(set(keep) - family.parts)
-    if isinstance(keep, str) or wrong:
-        raise LoadError(f"keep: expected some of {', '.join(sorted(family.parts))}, got {keep!r}")
-
-
-def _check_rate(drop_path: float) -> None:
-    if not 0 <= drop_path < 1:
-        raise LoadError(f"drop_path: expected a rate from 0 to below 1, got {drop_path}")
-
-
-def _size(given: int | Size | None, own: Size | None) -> Size:
-    value: Any = own if given is None else given
-    pair = (value, value) if isinstance(value, int) else tuple(value or ())
-    if len(pair) != 2 or not all(isinstance(v, int) and v > 0 for v in pair):
-        raise LoadError(f"input_size: expected pixels or (height, width), got {given!r}")
-    return pair[0], pair[1]
-
-
-def _colour(values: Any, what: str) -> tuple[float, float, float]:
-    numbers = tuple(float(v) for v in values)
-    if len(numbers) != 3 or (what == "std" and min(numbers) <= 0):
-        raise LoadError(f"{what}: expected three numbers (std above 0), got {values!r}")
-    return numbers[0], numbers[1], numbers[2]

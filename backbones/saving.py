@@ -59,10 +59,12 @@ def save(
             raise LoadError(f"{name} has values that {dtype} cannot hold; save as float32")
         tensors[name] = stored
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
         part.write_bytes(to_bytes(tensors, metadata={KEY: json.dumps(said, sort_keys=True)}))
         part.replace(target)
+    except OSError as error:
+        raise LoadError(f"{target} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)

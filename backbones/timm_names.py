@@ -34,7 +34,8 @@ def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         if path.is_file():
             return path, arch
     raise LoadError(
-        f"the weights of {name} are not in the cache; put them at {folder / (short + '.safetensors')}"
+        f"the weights of {name} are not in the cache; "
+        f"put them at {folder / (short + '.safetensors')}"
     )
 
 

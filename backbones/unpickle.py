@@ -41,15 +41,11 @@ _STAND_INS = {
     ("_codecs", "encode"),
 }
 
-_DTYPES = {
+_DTYPE_NAMES = "float16 bfloat16 float32 float64 int8 uint8 int16 int32 int64 bool"
+_STORAGE_NAMES = "Float Half BFloat16 Double Long Int Short Char Byte Bool"
+_TYPES = {
     ("torch", name): getattr(torch, name)
-    for name in ("float16", "bfloat16", "float32", "float64", "int8", "uint8", "int16", "int32")
-    + ("int64", "bool")
-}
-_STORAGES = {
-    ("torch", name): getattr(torch, name)
-    for name in ("FloatStorage", "HalfStorage", "BFloat16Storage", "DoubleStorage", "LongStorage")
-    + ("IntStorage", "ShortStorage", "CharStorage", "ByteStorage", "BoolStorage")
+    for name in [*_DTYPE_NAMES.split(), *(f"{kind}Storage" for kind in _STORAGE_NAMES.split())]
 }
 _TENSORS: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): collections.OrderedDict,
@@ -59,8 +55,7 @@ _TENSORS: dict[tuple[str, str], Any] = {
     ("torch", "Size"): torch.Size,
     ("torch", "device"): torch.device,
     ("torch.storage", "UntypedStorage"): torch.UntypedStorage,
-    **_DTYPES,
-    **_STORAGES,
+    **_TYPES,
 }
 
 

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Literal, Protocol, TextIO
 
@@ -152,7 +152,7 @@ class Console:
     def _terminal(self) -> bool:
         return not self.quiet and self.stream.isatty() and self._live is None
 
-    def _lines(self, name: str, pace: Pace) -> Iterator[None]:
+    def _lines(self, name: str, pace: Pace) -> Generator[None, None, None]:
         yield
         due = self.patience
         while True:
@@ -161,7 +161,7 @@ class Console:
                 due = pace.elapsed() + self.interval
             yield
 
-    def _bar(self, name: str, pace: Pace) -> Iterator[None]:
+    def _bar(self, name: str, pace: Pace) -> Generator[None, None, None]:
         yield
         while pace.elapsed() < self.patience:
             yield

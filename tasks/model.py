@@ -19,7 +19,11 @@ class TaskModel(nn.Module, ABC):
     RGB, `index` (B,) int64, and whatever the task's data set adds.
     """
 
-    backbone: Backbone | None = None
+    backbone: Backbone | None
+
+    def __init__(self, backbone: Backbone | None = None) -> None:
+        super().__init__()
+        self.backbone = backbone
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
         """Named terms whose quotients are added up to the loss; in training mode."""

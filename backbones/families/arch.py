@@ -43,7 +43,8 @@ def check_keys(given: Mapping[str, Any], known: Any) -> None:
     wrong = [key for key in given if key not in known]
     if wrong:
         raise LoadError(
-            f"unknown fields of the architecture: {', '.join(wrong)}; known: {', '.join(sorted(known))}"
+            f"unknown fields of the architecture: {', '.join(wrong)}; "
+            f"known: {', '.join(sorted(known))}"
         )
 
 

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
 from timm.models.beit import Beit
@@ -90,7 +90,7 @@ class BeitFamily(Family):
         tables = [t for t in (tensors.get(SHARED), tensors.get(OWN.format(0))) if t is not None]
         # The tables have a column for each head.
         number, notes = (int(tables[0].shape[1]), ()) if tables else heads(width, given)
-        found = {
+        found: dict[str, Any] = {
             "patch_size": int(patch.shape[-1]),
             "embed_dim": width,
             "depth": depth,
@@ -128,24 +128,24 @@ class BeitFamily(Family):
     def fit(self, tensors: Tensors, arch: Arch, input_size: Size) -> Fitted:
         shape = from_dict(BeitArch, arch)
         old, new = (grid_of(s, shape.patch_size) for s in (shape.image_size, input_size))
-        fitted = Fitted(dict(tensors))
+        values, converted = dict(tensors), {}
         tables = [n for n in tensors if n.endswith("relative_position_bias_table")]
         rules = []
         if old != new:
             by = f"{old[0]}x{old[1]} to {new[0]}x{new[1]}"
             rules.append(f"{by} by geometric spline")
             for name in tables:
-                fitted.tensors[name] = resize_relative(tensors[name], old, new)
+                values[name] = resize_relative(tensors[name], old, new)
             if POSITIONS in tensors:
-                fitted.tensors[POSITIONS] = resize_absolute(tensors[POSITIONS], 1, old, new, False)
-                fitted.converted[f"position table {by}, bicubic"] = [POSITIONS]
+                values[POSITIONS] = resize_absolute(tensors[POSITIONS], 1, old, new, False)
+                converted[f"position table {by}, bicubic"] = [POSITIONS]
         if shape.block_tables and not shape.shared_table and SHARED in tensors:
             rules.append("one for all copied to each block")
-            shared = fitted.tensors.pop(SHARED)
-            fitted.tensors |= {OWN.format(i): shared.clone() for i in range(shape.depth)}
+            shared = values.pop(SHARED)
+            values |= {OWN.format(i): shared.clone() for i in range(shape.depth)}
         if rules and tables:
-            fitted.converted[f"bias table {', '.join(rules)}"] = tables
-        return fitted
+            converted[f"bias table {', '.join(rules)}"] = tables
+        return Fitted(values, converted)
 
     def build(
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
@@ -170,7 +170,7 @@ class BeitBackbone(TokenBackbone):
     ) -> None:
         grid = grid_of(input_size, arch.patch_size)
         encoder = Beit(
-            img_size=tuple(n * arch.patch_size for n in grid),
+            img_size=(grid[0] * arch.patch_size, grid[1] * arch.patch_size),
             patch_size=arch.patch_size,
             num_classes=0,
             embed_dim=arch.embed_dim,
@@ -183,7 +183,7 @@ class BeitBackbone(TokenBackbone):
             use_rel_pos_bias=arch.block_tables,
             use_shared_rel_pos_bias=arch.shared_table,
             use_fc_norm=not arch.final_norm,
-            norm_layer=partial(nn.LayerNorm, eps=arch.norm_eps),
+            norm_layer=cast(Any, partial(nn.LayerNorm, eps=arch.norm_eps)),
         )
         encoder.fc_norm = nn.Identity()
         super().__init__(spec, encoder, input_size, arch.patch_size, 1, arch.pool, drop_path)
@@ -263,7 +263,8 @@ def _checked(arch: Arch) -> BeitArch:
         raise LoadError(f"pool: expected mean_fc_norm or class_token, got {built.pool!r}")
     if built.decoder_stride not in (0, built.patch_size):
         raise LoadError(
-            f"the decoder gives {built.decoder_stride} pixels a cell, the patch has {built.patch_size}"
+            f"the decoder gives {built.decoder_stride} pixels a cell, "
+            f"the patch has {built.patch_size}"
         )
     return built
 

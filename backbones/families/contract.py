@@ -34,7 +34,7 @@ class Fitted:
 
     Attributes:
         tensors: name in the model -> value.
-        converted: rule -> names of the tensors that went into it.
+        converted: rule -> names of the tensors that went into it, each under one rule.
     """
 
     tensors: dict[str, Tensor]

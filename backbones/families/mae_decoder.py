@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import torch
 from timm.models.vision_transformer import Block
@@ -31,7 +32,7 @@ class MaeDecoder(nn.Module):
         norm_eps: float,
     ) -> None:
         super().__init__()
-        norm = partial(nn.LayerNorm, eps=norm_eps)
+        norm: Any = partial(nn.LayerNorm, eps=norm_eps)
         self.patch = patch
         self.embed = nn.Linear(width, decoder_width)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, decoder_width))
@@ -61,5 +62,5 @@ class MaeDecoder(nn.Module):
 
     def _to_image(self, pixels: Tensor, grid: tuple[int, int]) -> Tensor:
         """Put patches (B,N,p*p*3), colour last, in their places."""
-        blocks = pixels.unflatten(2, (self.patch, self.patch, 3)).unflatten(1, grid)
+        blocks = pixels.view(len(pixels), *grid, self.patch, self.patch, 3)
         return blocks.permute(0, 5, 1, 3, 2, 4).flatten(4, 5).flatten(2, 3)

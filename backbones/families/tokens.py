@@ -10,7 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -33,8 +33,8 @@ class TokenBackbone(Backbone):
         input_size: (H,W) of the images.
         patch: side of a patch in pixels.
         prefix: number of tokens before the patches.
-        pool: "mean_fc_norm" (mean of un-normed patch tokens, then `fc_norm`), "class_token" (normed)
-            or "mean" (of the normed patch tokens).
+        pool: "mean_fc_norm" (mean of un-normed patch tokens, then `fc_norm`), "class_token"
+            (normed) or "mean" (of the normed patch tokens).
         drop_path: rate at the last block.
     """
 
@@ -95,7 +95,8 @@ class TokenBackbone(Backbone):
 
     def as_map(self, tokens: Tensor) -> Tensor:
         """Return the patch tokens (B,P+N,C) as a map (B,C,h,w)."""
-        return tokens[:, self.prefix :].transpose(1, 2).unflatten(2, self.grid).contiguous()
+        patches = tokens[:, self.prefix :]
+        return patches.transpose(1, 2).reshape(len(tokens), -1, *self.grid)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         return (self.encode(images),)
@@ -106,7 +107,7 @@ class TokenBackbone(Backbone):
     def pooled(self, images: Tensor) -> Tensor:
         tokens = self.through(self.tokens(self.patches(images)))
         if self.fc_norm is not None:
-            return self.fc_norm(tokens[:, self.prefix :].mean(dim=1))
+            return cast(Tensor, self.fc_norm(tokens[:, self.prefix :].mean(dim=1)))
         normed: Tensor = self.encoder.norm(tokens)
         return normed[:, 0] if self.pool == "class_token" else normed[:, self.prefix :].mean(dim=1)
 
@@ -116,7 +117,7 @@ class TokenBackbone(Backbone):
     def logits(self, images: Tensor) -> Tensor:
         if self.head is None:
             raise self.missing("head")
-        return self.head(self.pooled(images))
+        return cast(Tensor, self.head(self.pooled(images)))
 
     def attention(self, images: Tensor) -> Iterator[AttentionMap]:
         positions = self._positions(images.device)

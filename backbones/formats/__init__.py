@@ -1,4 +1,5 @@
-"""The layouts of checkpoints: an explicit table, tried in this order, each recognised by content."""
+"""The layouts of checkpoints: an explicit table, tried in this order and recognised by
+content."""
 
 from __future__ import annotations
 

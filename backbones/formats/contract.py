@@ -31,6 +31,7 @@ class Parsed:
         arch: fields of the architecture that the layout implies.
         objective: what it was pre-trained for.
         mean, std: of the input.
+        colour_note: where they are from, if the file does not tell.
         notes: what the file does not say and which rule supplied it.
         licence, data, name, evidence: where the file tells.
     """
@@ -43,6 +44,7 @@ class Parsed:
     objective: str
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
+    colour_note: str | None = None
     notes: tuple[str, ...] = ()
     licence: str = "unknown"
     data: str = "unknown"

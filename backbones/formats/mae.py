@@ -39,7 +39,7 @@ class MaeFormat(Format):
             dropped=renaming.dropped,
             arch={"pool": "mean_fc_norm", "position_resize": "bicubic", "init": "mae"},
             objective="mae",
-            notes=("mean and std of ImageNet, as MAE's data code has them",),
+            colour_note="mean and std of ImageNet, as MAE's data code has them",
         )
 
 

@@ -41,5 +41,5 @@ class SimmimFormat(Format):
             dropped=renaming.dropped,
             arch={"pool": "mean_fc_norm"},
             objective="simmim",
-            notes=("mean and std of ImageNet, as SimMIM's data code has them",),
+            colour_note="mean and std of ImageNet, as SimMIM's data code has them",
         )

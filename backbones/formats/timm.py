@@ -46,11 +46,9 @@ class TimmFormat(Format):
             dropped=renaming.dropped,
             arch={"pool": pool},
             objective="unknown",
-            notes=(
-                f"pooled features: {pool}, by the file's fc_norm and class token",
-                "mean and std of ImageNet, since the file does not tell; others by "
-                "arch={'mean': [...], 'std': [...]}",
-            ),
+            colour_note="mean and std of ImageNet, since the file does not tell; others by "
+            "arch={'mean': [...], 'std': [...]}",
+            notes=(f"pooled features: {pool}, by the file's fc_norm and class token",),
         )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from harness.options import RunOptions
+
+if TYPE_CHECKING:
+    from harness.console import Console
 
 Text = str | None
 
@@ -53,7 +56,9 @@ def run(
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first N samples of each split.")
     ] = None,
-    max_steps: Annotated[int | None, typer.Option(min=1, help="End training after N steps.")] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="End training after N steps.")
+    ] = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Loader processes; changes speed, never numbers.")
     ] = None,
@@ -110,13 +115,12 @@ def execute(options: RunOptions, *, dry_run: bool, json: bool) -> None:
 
 
 def _perform(options: RunOptions, console: Console, dry_run: bool) -> object:
-    from harness.engine.run import plan
-    from harness.engine.run import run as run_cell
+    from harness.engine import run as engine
 
     if not dry_run:
-        return run_cell(options, console)
+        return engine.run(options, console)
     from harness.recipes import as_yaml
 
-    planned = plan(options, console)
+    planned = engine.plan(options, console)
     console.show(as_yaml(planned.recipe))
     return planned.recipe

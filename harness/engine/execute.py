@@ -33,7 +33,7 @@ class Outcome:
         steps: optimiser steps that this process executed.
         train_seconds: time they took.
         encoder: hashes of the encoder at step 0, of the trainer's and of the file's; None where
-            this process did not begin at step 0 or nothing looks at an encoder.
+            nothing looks at an encoder.
         run_id: of the experiment logger.
     """
 
@@ -76,13 +76,11 @@ def _trained(
     plan: Plan, model: TaskModel, start: state.State | None, signals: Signals, console: Console
 ) -> Outcome:
     began = time.monotonic()
-    steps, proof, run, curves = 0, None, None, [] if start is None else start["curves"]
+    steps, run = 0, None
     if start is None or start["step"] < plan.stop:
         attached = loggers(plan)
         fitted = fit(plan, model, _training_data(plan), start, attached, signals, console)
-        steps, curves, run = fitted.steps, fitted.curves, run_id(attached)
-        if fitted.encoder_sha256 is not None:
-            proof = _proof(plan, fitted.encoder_sha256)
+        steps, run = fitted, run_id(attached)
     seconds = time.monotonic() - began
     # Evaluation takes the weights that lie in the file, so that a run continued here is no other.
     last = state.read(plan.folder, plan.cell)
@@ -90,7 +88,8 @@ def _trained(
     average = last["average"]
     model.load_state_dict(last["model"] if average is None else average["values"])
     rows = predict(plan, model, plan.datasets["test"], signals, console)
-    return Outcome(rows, curves, steps, seconds, proof, run)
+    proof = _proof(plan, last["encoder_sha256"])
+    return Outcome(rows, last["curves"], steps, seconds, proof, run)
 
 
 def _training_data(plan: Plan) -> TaskDataset:

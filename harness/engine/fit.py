@@ -7,8 +7,7 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from lightning.pytorch import Trainer
@@ -17,7 +16,7 @@ from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from harness.engine import collective, state
 from harness.engine.module import Training, Watch
-from harness.engine.order import Batches, Items, Share, Visits, loader
+from harness.engine.order import Batches, Feed, Items, Share, Visits
 from harness.engine.schedule import Schedule
 from harness.engine.state import State
 
@@ -29,22 +28,6 @@ if TYPE_CHECKING:
     from tasks.model import TaskModel
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
-
-
-@dataclass(frozen=True)
-class Fitted:
-    """What came out of training.
-
-    Attributes:
-        curves: a row a step: step, learning rate, loss and its terms.
-        steps: steps that this process executed.
-        encoder_sha256: hash of the encoder's parameters in the trainer at step 0, or None where
-            this process did not begin there.
-    """
-
-    curves: list[dict[str, float]]
-    steps: int
-    encoder_sha256: str | None
 
 
 def workers(plan: Plan) -> int:
@@ -106,25 +89,23 @@ def fit(
     loggers: list[Logger],
     signals: Signals,
     console: Console,
-) -> Fitted:
+) -> int:
     """Train `model` from `start` to the plan's last step; the last state lies in the folder.
+
+    Returns:
+        The number of steps that this process executed.
 
     Raises:
         RunFailed: a loss that is not finite.
         Interrupted: a signal came; the state is saved.
     """
     first = 0 if start is None else int(start["step"])
-    carrier = trainer(plan, loggers, plan.stop - first)
-    begun: list[str] = []
-
-    def on_begin(module: Training) -> None:
-        if module.step == 0 and module.model.backbone is not None:
-            begun.append(module.model.backbone.parameters_sha256())
 
     def on_save(saved: State) -> None:
         state.write(plan.folder, {"cell": plan.cell, **saved})
 
     with quiet_lightning(), console.phase("train", plan.stop, "steps", done=first) as advance:
+        carrier = trainer(plan, loggers, plan.stop - first)
         module = Training(
             model,
             plan.recipe,
@@ -133,7 +114,7 @@ def fit(
             plan.stop,
             plan.options.seed,
             signals,
-            Watch(on_begin, lambda _, figures: advance(1, **figures), lambda _: None, on_save),
+            Watch(lambda: None, lambda _, figures: advance(1, **figures), lambda _: None, on_save),
             start,
         )
         if carrier.world_size > 1:
@@ -148,19 +129,19 @@ def fit(
             carrier.world_size,
         )
         visits = Visits(dataset, plan.options.seed)
-        carrier.fit(module, loader(visits, batches, workers(plan), _pin()))
+        carrier.fit(module, Feed(visits, batches, workers(plan), _pin()))
         carrier.strategy.barrier()
-    return Fitted(module.curves, module.step - first, begun[0] if begun else None)
+    return module.step - first
 
 
 def predict(
     plan: Plan, model: TaskModel, dataset: TaskDataset, signals: Signals, console: Console
 ) -> list[Row]:
     """Predictions for each sample of `dataset` once, by sample; empty on all processes but 0."""
-    carrier = trainer(plan, [], 1)
     with quiet_lightning(), console.phase("evaluate", len(dataset), "samples") as advance:
+        carrier = trainer(plan, [], 1)
         watch = Watch(
-            lambda _: None,
+            lambda: None,
             lambda *_: None,
             lambda count: advance(count * carrier.world_size),
             lambda _: None,
@@ -173,8 +154,8 @@ def predict(
             carrier.global_rank,
             carrier.world_size,
         )
-        data: Any = loader(Items(dataset), share, workers(plan), _pin())
-        carrier.predict(module, data, return_predictions=False)
+        feed = Feed(Items(dataset), share, workers(plan), _pin())
+        carrier.predict(module, feed, return_predictions=False)
     return sorted(module.rows, key=lambda row: row["sample"])
 
 

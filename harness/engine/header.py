@@ -22,7 +22,7 @@ def header(plan: Plan, console: Console) -> None:
         (
             "encoder",
             f"{spec.name} ({spec.objective}, {spec.family}, {millions:.1f} M parameters, "
-            f"file {spec.sha256[:12]})",
+            + (f"file {spec.sha256[:12]})" if spec.sha256 else "made anew)"),
         ),
         ("keys", plan.backbone.key_report.line()),
         *(("", note) for note in spec.notes),

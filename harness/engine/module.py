@@ -38,7 +38,7 @@ class Watch:
         save: called by process 0 with the state to be written.
     """
 
-    begun: Callable[[Training], None]
+    begun: Callable[[], None]
     stepped: Callable[[int, dict[str, float]], None]
     predicted: Callable[[int], None]
     save: Callable[[State], None]
@@ -67,6 +67,7 @@ class Training(LightningModule):
         self.stop, self.seed, self.signals, self.watch = stop, seed, signals, watch
         self.step: int = 0 if state is None else state["step"]
         self.curves: list[dict[str, float]] = [] if state is None else state["curves"]
+        self.encoder_sha256: str | None = None if state is None else state["encoder_sha256"]
         self.rows: list[Row] = []
         self._resume = state
         self._read_every = 1
@@ -91,7 +92,9 @@ class Training(LightningModule):
         if self._resume is not None:
             self._restore(self._resume)
             self._resume = None
-        self.watch.begun(self)
+        elif self.model.backbone is not None:
+            self.encoder_sha256 = self.model.backbone.parameters_sha256()
+        self.watch.begun()
 
     def _restore(self, state: State) -> None:
         self.optimizers(use_pl_optimizer=False).load_state_dict(state["optimizer"])  # type: ignore[union-attr]
@@ -174,6 +177,7 @@ class Training(LightningModule):
             "precision": self.trainer.precision_plugin.state_dict(),
             "average": None if self._average is None else self._average.state(),
             "curves": self.curves,
+            "encoder_sha256": self.encoder_sha256,
         }
 
     def on_train_end(self) -> None:
@@ -184,10 +188,11 @@ class Training(LightningModule):
         self.model.eval()
         self.rows = []
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> int:
         rows = self.model.predict(batch)
         self.rows.extend(rows)
-        self.watch.predicted(len(batch["index"]))
+        self.watch.predicted(len(rows))
+        return len(rows)
 
     def on_predict_epoch_end(self) -> None:
         self.rows = collective.gather(self.rows)

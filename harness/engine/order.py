@@ -95,19 +95,33 @@ class Items(Dataset[dict[str, Any]]):
         return self.dataset.item(index, None) | {"index": index}
 
 
-def loader(
-    dataset: Dataset[dict[str, Any]], batches: Batches | Share, workers: int, pin_memory: bool
-) -> DataLoader[dict[str, Any]]:
-    """A loader whose output does not depend on `workers`."""
-    return DataLoader(
-        dataset,
-        batch_sampler=batches,  # type: ignore[arg-type]
-        num_workers=workers,
-        worker_init_fn=_quiet_worker if workers else None,
-        multiprocessing_context="spawn" if workers else None,
-        pin_memory=pin_memory,
-        prefetch_factor=4 if workers else None,
-    )
+class Feed:
+    """The batches of a data set, in the order of `batches`, whatever the number of workers.
+
+    Not a DataLoader itself: Lightning would build another in its place, with a sampler of its own.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset[dict[str, Any]],
+        batches: Batches | Share,
+        workers: int,
+        pin_memory: bool = False,
+    ) -> None:
+        self._loader = DataLoader(
+            dataset,
+            batch_sampler=batches,  # type: ignore[arg-type]
+            num_workers=workers,
+            worker_init_fn=_quiet_worker if workers else None,
+            pin_memory=pin_memory,
+            prefetch_factor=4 if workers else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(self._loader)
 
 
 def _quiet_worker(_: int) -> None:

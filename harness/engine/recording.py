@@ -59,7 +59,6 @@ def begin(plan: Plan, before: Record | None, resumed_from_step: int | None) -> R
         versions=surroundings.versions(),
         git_commit=surroundings.git_commit(),
         command=as_command(options),
-        encoder_at_step0=None if before is None else before.encoder_at_step0,
         logger={"name": options.logger, "run_id": None},
         created=before.created if before is not None else now(),
         updated=now(),
@@ -85,7 +84,6 @@ def finish(
     visits = outcome.steps * plan.recipe.train.batch_size
     rate = visits / outcome.train_seconds if outcome.steps else None
     metrics = {name: asdict(metric) for name, metric in evaluation.metrics.items()}
-    proof = outcome.encoder or record.encoder_at_step0
     return Record.model_validate(
         record.model_dump()
         | {
@@ -93,7 +91,7 @@ def finish(
             "step": plan.stop if outcome.curves else 0,
             "metrics": metrics,
             "evaluator": evaluation.evaluator,
-            "encoder_at_step0": proof,
+            "encoder_at_step0": outcome.encoder,
             "files": files,
             "logger": {"name": plan.options.logger, "run_id": outcome.run_id},
             "cost": {

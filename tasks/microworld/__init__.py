@@ -2,6 +2,7 @@
 
 from tasks.microworld.annotate import Annotation, SceneAnnotations
 from tasks.microworld.coco import DETECTION_CLASSES
+from tasks.microworld.commands import COUNTS, check, prepare_all, preview
 from tasks.microworld.describe import VIDEO_FRAMES, describe, labels_of
 from tasks.microworld.figures import JOINTS
 from tasks.microworld.ranges import KINDS, SPLITS, Kind, Split
@@ -10,6 +11,7 @@ from tasks.microworld.scene import Scene
 from tasks.microworld.world import WORLD_VERSION, Microworld
 
 __all__ = [
+    "COUNTS",
     "DETECTION_CLASSES",
     "JOINTS",
     "KINDS",
@@ -23,7 +25,10 @@ __all__ = [
     "Scene",
     "SceneAnnotations",
     "Split",
+    "check",
     "describe",
     "labels_of",
+    "prepare_all",
+    "preview",
     "render",
 ]

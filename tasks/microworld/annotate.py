@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.microworld.figures import JOINTS
 from tasks.microworld.primitives import view_of
 from tasks.microworld.render import Rendered
 from tasks.microworld.scene import Figure, Occluder, Scene
@@ -77,7 +76,6 @@ def annotate(scene: Scene, rendered: Rendered) -> SceneAnnotations:
         if area < MIN_AREA:
             continue
         extent = rendered.extents[number]
-        person = isinstance(one, Figure)
         items.append(
             Annotation(
                 instance=number,
@@ -87,7 +85,7 @@ def annotate(scene: Scene, rendered: Rendered) -> SceneAnnotations:
                 full_box=box_of(extent),
                 area=area,
                 visible=area / int(np.count_nonzero(extent)),
-                keypoints=_keypoints(scene, one, rendered.depth) if person else (),
+                keypoints=_keypoints(scene, one, rendered.depth) if isinstance(one, Figure) else (),
             )
         )
     return SceneAnnotations(tuple(items), scene.label, scene.target)
@@ -108,14 +106,15 @@ def visibility_tolerance(radius: float) -> float:
 def _keypoints(scene: Scene, figure: Figure, depth: NDArray[np.float32]) -> Keypoints:
     height, width = depth.shape
     points = view_of(scene.camera, height, width).project(np.array(figure.joints))
-    result = []
-    for (x, y, z), radius in zip(points.tolist(), figure.radii, strict=True):
+    result: list[tuple[float, float, int]] = []
+    for (exact_x, exact_y, z), radius in zip(points.tolist(), figure.radii, strict=True):
+        # Rounded first, so that the annotation alone tells which pixel decided.
+        x, y = round(exact_x, 3), round(exact_y, 3)
         inside = z > 0 and -0.5 <= x < width - 0.5 and -0.5 <= y < height - 0.5
         if not inside:
             result.append((0.0, 0.0, 0))
             continue
         surface = float(depth[int(np.floor(y + 0.5)), int(np.floor(x + 0.5))])
         seen = z - surface <= visibility_tolerance(radius)
-        result.append((round(x, 3), round(y, 3), 2 if seen else 1))
-    assert len(result) == len(JOINTS)
+        result.append((x, y, 2 if seen else 1))
     return tuple(result)

@@ -40,7 +40,7 @@ DETECTION_CLASSES = ("person", *COVERED)
 
 def keypoints(world: "Microworld") -> dict[str, Any]:
     """Return COCO keypoint annotations of the persons of a data set of still images."""
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for index in range(len(world)):
         for item in world.annotations(index).persons:
             annotations.append(
@@ -62,7 +62,7 @@ def instances(world: "Microworld") -> dict[str, Any]:
     """Return COCO instance annotations, masks as compressed run lengths."""
     from pycocotools import mask as rle
 
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for index in range(len(world)):
         numbers = world.instances(index)
         for item in world.annotations(index).items:

@@ -2,14 +2,12 @@
 
 from functools import lru_cache
 
-import numpy as np
-
 from tasks.microworld import ranges
 from tasks.microworld.objects import COVERED, FINE, OBJECT_CLASSES
 from tasks.microworld.ranges import OBJECT_KINDS, Kind
 from tasks.microworld.scene import Scene
 from tasks.microworld.sequences import video_frame
-from tasks.microworld.settings import general_scene, object_view
+from tasks.microworld.settings import CLOSE, WIDE, general_scene, object_view
 
 VIDEO_FRAMES = 24
 
@@ -42,7 +40,7 @@ def describe(seed: int, index: int, kind: Kind, frame: int = 0) -> Scene:
         return video_frame(rng, frame / VIDEO_FRAMES)
     label = _balanced_label(seed, index, kind)
     category, _, mark = labels_of(kind)[label].partition("/")
-    return object_view(rng, category, mark, label)
+    return object_view(rng, category, mark, label, CLOSE if kind == "fine" else WIDE)
 
 
 def _balanced_label(seed: int, index: int, kind: Kind) -> int:

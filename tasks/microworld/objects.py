@@ -66,9 +66,10 @@ def _wheels(x: float, z: float, radius: float, slot: int) -> list[Draft]:
 
 
 def _table(j: float) -> list[Draft]:
-    return [_box("top", (0, 0.6, 0), (0.5, 0.05, 0.33 * j), 0)] + _four_legs(
-        0.42, 0.26 * j, 0.58, 0.045, 1
-    )
+    return [
+        _box("top", (0, 0.6, 0), (0.5, 0.05, 0.33 * j), 0),
+        *_four_legs(0.42, 0.26 * j, 0.58, 0.045, 1),
+    ]
 
 
 def _chair(j: float) -> list[Draft]:
@@ -182,6 +183,23 @@ def _camel(j: float) -> list[Draft]:
     ]
 
 
+def _bench(j: float) -> list[Draft]:
+    return [
+        _box("seat", (0, 0.36, 0), (0.5, 0.045, 0.2), 0),
+        _box("back", (0, 0.6, 0.17), (0.5, 0.17 * j, 0.035), 0),
+        *_four_legs(0.42, 0.14, 0.34, 0.04, 1),
+    ]
+
+
+def _wagon(j: float) -> list[Draft]:
+    return [
+        _box("tray", (0.05, 0.3, 0), (0.42 * j, 0.1, 0.25), 0),
+        _rod("handle", (-0.38, 0.28, 0), (-0.6, 0.7, 0), 0.035, 1),
+        _rod("grip", (-0.6, 0.7, -0.1), (-0.6, 0.7, 0.1), 0.035, 1),
+        *_wheels(0.3, 0.25, 0.12, 2),
+    ]
+
+
 def _arch(j: float) -> list[Draft]:
     return [
         _rod("post_0", (-0.36, 0.08, 0), (-0.36, 0.75, 0), 0.08, 0),
@@ -220,6 +238,29 @@ def _plane(j: float) -> list[Draft]:
         _box("fin", (0.42, 0.47, 0), (0.08, 0.14, 0.025), 1),
         _rod("strut", (0, 0.03, 0), (0, 0.25, 0), 0.04, 2),
     ]
+
+
+def _ladder(j: float) -> list[Draft]:
+    rungs = [
+        _rod(f"rung_{i}", (-0.2, 0.18 + 0.2 * i, 0.0), (0.2, 0.18 + 0.2 * i, 0.0), 0.035, 1)
+        for i in range(4)
+    ]
+    return [
+        _rod("rail_0", (-0.22 * j, 0.04, 0), (-0.18, 0.95, 0), 0.045, 0),
+        _rod("rail_1", (0.22 * j, 0.04, 0), (0.18, 0.95, 0), 0.045, 0),
+        *rungs,
+    ]
+
+
+def _fence(j: float) -> list[Draft]:
+    posts = [
+        _box(f"post_{i}", (-0.45 + 0.3 * i, 0.32, 0), (0.045, 0.32 * j, 0.03), 0) for i in range(4)
+    ]
+    rails = [
+        _rod(f"rail_{i}", (-0.55, 0.2 + 0.28 * i, -0.04), (0.55, 0.2 + 0.28 * i, -0.04), 0.035, 1)
+        for i in range(2)
+    ]
+    return posts + rails
 
 
 def _star(j: float) -> list[Draft]:
@@ -263,6 +304,31 @@ def _helix(j: float) -> list[Draft]:
     return drops
 
 
+def _cage(j: float) -> list[Draft]:
+    edge, bars = 0.34 * j, []
+    for axis in range(3):
+        for i, (a, b) in enumerate(((-1, -1), (-1, 1), (1, -1), (1, 1))):
+            ends = []
+            for c in (-1.0, 1.0):
+                p = [edge * a, edge * b]
+                p.insert(axis, edge * c)
+                ends.append((p[0], p[1] + 0.42, p[2]))
+            bars.append(_rod(f"bar_{axis}_{i}", ends[0], ends[1], 0.045, axis % 2))
+    return bars
+
+
+def _log_pile(j: float) -> list[Draft]:
+    logs = []
+    for i in range(8):
+        level, side = divmod(i, 2)
+        y, off, reach = 0.09 + 0.15 * level, 0.26 * j * (2 * side - 1), 0.42
+        if level % 2:
+            logs.append(_rod(f"log_{i}", (off, y, -reach), (off, y, reach), 0.085, 1))
+        else:
+            logs.append(_rod(f"log_{i}", (-reach, y, off), (reach, y, off), 0.085, 0))
+    return logs
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectClass:
     """A class: its group, its builder (one proportion near 1 varies) and a usual size in metres."""
@@ -293,21 +359,27 @@ _TABLE = (
     ObjectClass("truck", "novel-1", _truck, 1.3),
     ObjectClass("twin_lamp", "novel-1", _twin_lamp, 1.2),
     ObjectClass("camel", "novel-1", _camel, 1.2),
+    ObjectClass("bench", "novel-1", _bench, 1.2),
+    ObjectClass("wagon", "novel-1", _wagon, 1.2),
     ObjectClass("arch", "novel-2", _arch, 1.2),
     ObjectClass("umbrella", "novel-2", _umbrella, 1.2),
     ObjectClass("windmill", "novel-2", _windmill, 1.2),
     ObjectClass("plane", "novel-2", _plane, 1.2),
+    ObjectClass("ladder", "novel-2", _ladder, 1.2),
+    ObjectClass("fence", "novel-2", _fence, 1.2),
     ObjectClass("star", "novel-3", _star, 1.1),
     ObjectClass("ring", "novel-3", _ring, 1.1),
     ObjectClass("pyramid", "novel-3", _pyramid, 1.1),
     ObjectClass("helix", "novel-3", _helix, 1.1),
+    ObjectClass("cage", "novel-3", _cage, 1.1),
+    ObjectClass("log_pile", "novel-3", _log_pile, 1.1),
 )
 OBJECT_CLASSES = {c.name: c for c in _TABLE}
 COVERED = tuple(c.name for c in _TABLE if c.group == "covered")
 
 _MARK_SEATS: dict[str, Vector] = {
     "car": (0.06, 0.57, 0.0),
-    "lamp": (0.0, 0.96, 0.0),
+    "lamp": (0.0, 0.93, 0.0),
     "dog": (0.05, 0.56, 0.0),
 }
 MARKS = ("ball", "block", "spike", "bar")
@@ -317,10 +389,10 @@ FINE = tuple(f"{base}/{mark}" for base in _MARK_SEATS for mark in MARKS)
 def _mark(base: str, mark: str) -> Draft:
     x, y, z = _MARK_SEATS[base]
     shapes: dict[str, Shape] = {
-        "ball": Sphere((x, y + 0.06, z), 0.1),
-        "block": Box((x, y + 0.06, z), (0.09, 0.08, 0.09), _AXES),
-        "spike": Capsule((x, y, z), (x, y + 0.2, z), 0.045),
-        "bar": Capsule((x - 0.16, y + 0.05, z), (x + 0.16, y + 0.05, z), 0.045),
+        "ball": Sphere((x, y + 0.07, z), 0.12),
+        "block": Box((x, y + 0.07, z), (0.11, 0.1, 0.11), _AXES),
+        "spike": Capsule((x, y, z), (x, y + 0.26, z), 0.05),
+        "bar": Capsule((x - 0.2, y + 0.05, z), (x + 0.2, y + 0.05, z), 0.05),
     }
     return Draft("mark", shapes[mark], 2)
 

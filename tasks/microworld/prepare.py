@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -29,7 +30,7 @@ def fill(
 ) -> list[str]:
     """Write all files of a data set into an empty folder and return their names."""
     rows = world.count * world.frames_per_sample
-    layers = {"images": ("uint8", (rows, *world.size, 3))}
+    layers: dict[str, tuple[str, tuple[int, ...]]] = {"images": ("uint8", (rows, *world.size, 3))}
     if world.labelled:
         layers["depth"] = ("uint16", (rows, *world.size))
         layers["instances"] = ("uint8", (rows, *world.size))
@@ -74,7 +75,7 @@ def _jobs(folder: Path, world: "Microworld", workers: int) -> list[Job]:
             start,
             stop,
         )
-        for start, stop in zip(edges, edges[1:], strict=False)
+        for start, stop in pairwise(edges)
         if stop > start
     ]
 

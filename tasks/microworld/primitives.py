@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.microworld.scene import Box, Camera, Capsule, Scene, Sphere, Surface, Vector
+from tasks.microworld.scene import Camera, Capsule, Scene, Sphere, Surface, Vector
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.intp]
@@ -86,9 +86,7 @@ class Packed:
 
 def pack(scene: Scene, view: View) -> Packed:
     """Gather the parts of a scene in the camera's frame."""
-    placed = [
-        (number, part) for number, one in enumerate(scene.instances, 1) for part in one.parts
-    ]
+    placed = [(number, part) for number, one in enumerate(scene.instances, 1) for part in one.parts]
     kinds = np.zeros(len(placed), dtype=np.intp)
     table = np.zeros((len(placed), 19))
     for row, (_, part) in enumerate(placed):
@@ -126,7 +124,7 @@ def pack(scene: Scene, view: View) -> Packed:
 
 def _turn(points: NDArray[np.float64], basis: NDArray[np.float64]) -> NDArray[np.float64]:
     # Written without matmul: the sums of a BLAS differ between builds.
-    return (points[:, None, :] * basis).sum(axis=2)
+    return np.asarray((points[:, None, :] * basis).sum(axis=2))
 
 
 def _columns(values: NDArray[np.float64]) -> Triple:
@@ -157,9 +155,7 @@ def _rectangles(
         high = np.where(round_[:, None], np.maximum(high, (x * z + spread) / flat), high)
         nearest = np.where(round_, np.minimum(nearest, centre[:, 2] - radius), nearest)
     for signs in np.ndindex(2, 2, 2):
-        offset = [
-            (2 * s - 1) * half[:, n : n + 1] * turned[n] for n, s in enumerate(signs)
-        ]
+        offset = [(2 * s - 1) * half[:, n : n + 1] * turned[n] for n, s in enumerate(signs)]
         corner = first + offset[0] + offset[1] + offset[2]
         spot = corner[:, :2] / np.maximum(corner[:, 2:], 1e-6)
         low = np.where(round_[:, None], low, np.minimum(low, spot))

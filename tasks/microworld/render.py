@@ -153,9 +153,7 @@ def _cast_capsules(packed: Packed, k: Ints, x: Floats, y: Floats) -> Floats:
     along = bo + t * bd
     far_end = along > bb
     side = (along >= 0) & ~far_end
-    cx, cy, cz = (
-        np.where(far_end, o - e, o) for o, e in ((ox, bx), (oy, by), (oz, bz))
-    )
+    cx, cy, cz = (np.where(far_end, o - e, o) for o, e in ((ox, bx), (oy, by), (oz, bz)))
     cap_b = x * cx + y * cy + cz
     cap_h = cap_b * cap_b - dd * (cx * cx + cy * cy + cz * cz - rr)
     cap_t = (-cap_b - np.sqrt(np.maximum(cap_h, 0))) / dd

@@ -13,7 +13,7 @@ Pattern = Literal["plain", "gradient", "checks", "stripes", "wood", "noise"]
 
 @dataclass(frozen=True, slots=True)
 class Surface:
-    """A procedural texture: a mix of two colours in [0, 1] by a pattern of period `scale` metres."""
+    """A procedural texture: two colours in [0, 1], mixed by a pattern of period `scale` metres."""
 
     pattern: Pattern
     colour: Colour

@@ -1,6 +1,7 @@
 """General scenes and object-centred views."""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -41,9 +42,7 @@ def draw_light(rng: np.random.Generator) -> Light:
     return Light((x, y, z), rng.uniform(0.4, 0.6), rng.uniform(0.4, 0.6))
 
 
-def draw_room(
-    rng: np.random.Generator, depth: tuple[float, float], contrast: float = 1.0
-) -> Room:
+def draw_room(rng: np.random.Generator, depth: tuple[float, float], contrast: float = 1.0) -> Room:
     """Draw a room whose back wall is between `depth` metres from the camera at z = 0."""
     half = rng.uniform(2.6, 4.5)
     floor, ceiling, side, back = (room_surface(rng, contrast) for _ in range(4))
@@ -129,28 +128,44 @@ def _crate(rng: np.random.Generator, main: Figure) -> Occluder:
     return Occluder((part,), place, half[0] + 0.1)
 
 
-def object_view(rng: np.random.Generator, category: str, mark: str, label: int) -> Scene:
-    """Draw a view of one object between clutter; the object fills 0.6 to 0.9 of the height."""
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """Ranges of an object view, in sizes of the object: share of the image height that one size
+    takes, height of the middle, shift from it; turn in radians."""
+
+    fill: tuple[float, float]
+    middle: float
+    shift: float
+    turn: float
+
+
+WIDE = Framing((0.4, 0.8), 0.45, 0.22, math.pi)
+CLOSE = Framing((0.55, 0.75), 0.6, 0.1, 1.2)
+"""With room for the marks of fine classes; objects are seen from their side."""
+
+
+def object_view(
+    rng: np.random.Generator, category: str, mark: str, label: int, framing: Framing
+) -> Scene:
+    """Draw a view of one object between clutter; a mark that is not given is drawn."""
     size = rng.uniform(0.8, 1.2)
-    yaw = rng.uniform(-math.pi, math.pi)
+    yaw = rng.uniform(-framing.turn, framing.turn)
     if not mark:
         mark = draw_mark(rng, category)
     focal, pitch = rng.uniform(1.2, 1.6), rng.uniform(0.1, 0.55)
-    distance = focal * size / rng.uniform(0.6, 0.9)
-    aim = rng.uniform(-0.08, 0.08) * size
+    distance = focal * size / rng.uniform(*framing.fill)
+    aim = rng.uniform(-framing.shift, framing.shift) * size
+    lift = 0.7 * rng.uniform(-framing.shift, framing.shift) * size
     camera = Camera(
-        (aim, 0.45 * size + distance * math.sin(pitch) + rng.uniform(-0.1, 0.1) * size, 0.0),
-        0.0,
-        pitch,
-        focal,
+        (aim, framing.middle * size + distance * math.sin(pitch) + lift, 0.0), 0.0, pitch, focal
     )
     z = distance * math.cos(pitch)
     thing = make_object(
         category, mark, draw_surfaces(rng, size), size, rng.uniform(0.85, 1.15), (0.0, z), yaw
     )
-    room = draw_room(rng, (z + 1.6, z + 4.0), contrast=0.5)
-    clutter = [_clutter(rng, z, size, behind=True) for _ in range(rng.integers(0, 3))]
-    if rng.uniform() < 0.25:
+    room = draw_room(rng, (z + 1.6, z + 4.0), contrast=0.7)
+    clutter = [_clutter(rng, z, size, behind=True) for _ in range(rng.integers(1, 4))]
+    if rng.uniform() < 0.35:
         clutter.append(_clutter(rng, z, size, behind=False))
     return Scene(camera, draw_light(rng), room, (), (thing,), tuple(clutter), label=label)
 

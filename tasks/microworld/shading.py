@@ -62,9 +62,7 @@ def _surface_table(surfaces: Sequence[Surface]) -> Floats:
 def _room_points(
     scene: Scene, depth: Floats, parts: Ints, ray: tuple[Floats, ...]
 ) -> tuple[Floats, Floats, Floats]:
-    x, y, z = (
-        np.float32(p) + depth * r for p, r in zip(scene.camera.position, ray, strict=True)
-    )
+    x, y, z = (np.float32(p) + depth * r for p, r in zip(scene.camera.position, ray, strict=True))
     number = -1 - parts
     level, side = number < 2, (number == 2) | (number == 3)
     u = np.where(side, z, x)
@@ -150,14 +148,15 @@ def _pattern(table: Floats, parts: Ints, u: Floats, v: Floats, footprint: Floats
 def _waves(pattern: Pattern, a: Floats, b: Floats, phase: Floats) -> Floats:
     """Return the pattern in [-1, 1] at coordinates in periods."""
     if pattern == "gradient":
-        return np.sin(_TAU * a + phase)
+        return np.asarray(np.sin(_TAU * a + phase))
     if pattern == "checks":
         half = np.float32(math.pi)
-        return np.tanh(6 * np.sin(half * a + phase) * np.sin(half * b))
+        return np.asarray(np.tanh(6 * np.sin(half * a + phase) * np.sin(half * b)))
     if pattern == "stripes":
-        return np.tanh(4 * np.sin(_TAU * a + phase))
+        return np.asarray(np.tanh(4 * np.sin(_TAU * a + phase)))
     if pattern == "wood":
-        return np.sin(_TAU * (a + np.float32(0.3) * np.sin(np.float32(1.1) * b + phase)) + phase)
+        warp = np.float32(0.3) * np.sin(np.float32(1.1) * b + phase)
+        return np.asarray(np.sin(_TAU * (a + warp) + phase))
     return _noise(a + phase, b)
 
 
@@ -169,7 +168,7 @@ def _noise(a: Floats, b: Floats) -> Floats:
     i, j = i.astype(np.int64), j.astype(np.int64)
     low = _hash(i, j) * (1 - s) + _hash(i + 1, j) * s
     high = _hash(i, j + 1) * (1 - s) + _hash(i + 1, j + 1) * s
-    return low * (1 - t) + high * t
+    return np.asarray(low * (1 - t) + high * t)
 
 
 def _hash(i: NDArray[np.int64], j: NDArray[np.int64]) -> Floats:

@@ -65,9 +65,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text())
         files = manifest["files"]
-        described = {
-            k: v for k, v in manifest.items() if k not in ("libraries", "files", "sha256")
-        }
+        described = {k: v for k, v in manifest.items() if k not in ("libraries", "files", "sha256")}
         whole = manifest["sha256"] == content_sha256(described, files)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path} is no manifest of a microworld data set; {_REMEDY}") from error

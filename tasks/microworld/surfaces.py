@@ -13,7 +13,7 @@ _ROOM_SHARES: dict[Pattern, float] = {
     "wood": 0.13,
     "noise": 0.12,
 }
-_PART_SHARES: dict[Pattern, float] = {"plain": 0.62, "stripes": 0.18, "checks": 0.12, "noise": 0.08}
+_PART_SHARES: dict[Pattern, float] = {"plain": 0.7, "stripes": 0.14, "checks": 0.1, "noise": 0.06}
 
 
 def hsv(hue: float, saturation: float, value: float) -> Colour:
@@ -45,10 +45,12 @@ def _draw_pattern(rng: np.random.Generator, shares: dict[Pattern, float]) -> Pat
 def room_surface(rng: np.random.Generator, contrast: float) -> Surface:
     """Draw the surface of a floor or wall: large, low in saturation, `contrast` in [0, 1]."""
     pattern = _draw_pattern(rng, _ROOM_SHARES)
-    hue, saturation, value = rng.uniform(), rng.uniform(0.05, 0.45), rng.uniform(0.5, 1.0)
+    hue, saturation, value = rng.uniform(), rng.uniform(0.05, 0.4), rng.uniform(0.5, 1.0)
     colour = hsv(hue, saturation, value)
     depth = {"gradient": 0.6, "checks": 0.45, "stripes": 0.5, "wood": 0.4, "noise": 0.3}
-    darker = hsv(hue + rng.uniform(-0.12, 0.12), saturation, value * (1.0 - contrast * depth[pattern]))
+    darker = hsv(
+        hue + rng.uniform(-0.12, 0.12), saturation, value * (1.0 - contrast * depth[pattern])
+    )
     scale = {
         "gradient": rng.uniform(3.0, 7.0),
         "checks": rng.uniform(0.5, 1.2),
@@ -65,8 +67,8 @@ def room_surface(rng: np.random.Generator, contrast: float) -> Surface:
 def part_surface(rng: np.random.Generator, size: float) -> Surface:
     """Draw the surface of an object's part or a garment of about `size` metres."""
     pattern = _draw_pattern(rng, _PART_SHARES)
-    hue, value = rng.uniform(), rng.uniform(0.3, 0.95)
-    colour = hsv(hue, rng.uniform(0.2, 0.9), value)
+    hue, value = rng.uniform(), rng.uniform(0.4, 0.95)
+    colour = hsv(hue, rng.uniform(0.4, 0.95), value)
     other = hsv(hue + rng.uniform(0.1, 0.9), rng.uniform(0.1, 0.8), rng.uniform(0.25, 0.95))
     share = 0.35 if pattern == "noise" else 0.8
     scale = size * rng.uniform(0.3, 0.6)

@@ -37,9 +37,7 @@ class Job:
 def run(job: Job, report: Callable[[int], None]) -> None:
     """Render the job's samples into the files that lie ready; `report` gets how many are new."""
     folder = Path(job.folder)
-    arrays = {
-        path.stem: np.load(path, mmap_mode="r+") for path in sorted(folder.glob("*.npy"))
-    }
+    arrays = {path.stem: np.load(path, mmap_mode="r+") for path in sorted(folder.glob("*.npy"))}
     frames = VIDEO_FRAMES if job.kind == "video" else 1
     lines = []
     for number in range(job.start, job.stop):

@@ -147,7 +147,7 @@ class Microworld:
     def depth(self, index: int, frame: int = 0) -> NDArray[np.float32]:
         """Return metres along the optical axis, float32 (H, W), in whole millimetres."""
         stored = self._labels("depth")[self._row(index, frame)]
-        return stored.astype(np.float32) / np.float32(1000.0)
+        return np.asarray(stored.astype(np.float32) / np.float32(1000.0))
 
     def instances(self, index: int, frame: int = 0) -> NDArray[np.uint8]:
         """Return the instance map, uint8 (H, W), 0 for the room."""
@@ -223,9 +223,7 @@ def _parse(line: bytes) -> SceneAnnotations:
         keypoints = tuple((k[0], k[1], k[2]) for k in item["keypoints"])
         rest = {k: item[k] for k in ("instance", "category", "mark", "area", "visible")}
         items.append(
-            Annotation(
-                **rest, box=(x, y, w, h), full_box=(fx, fy, fw, fh), keypoints=keypoints
-            )
+            Annotation(**rest, box=(x, y, w, h), full_box=(fx, fy, fw, fh), keypoints=keypoints)
         )
     return SceneAnnotations(tuple(items), values["label"], values["target"])
 

@@ -37,9 +37,10 @@ def random_crop(size: Size, recipe: AugmentationRecipe, rng: np.random.Generator
     After ten draws that do not fit, the largest central crop of an allowed shape.
     """
     height, width = size
+    narrow, wide = (math.log(bound) for bound in recipe.ratio)
     for _ in range(_ATTEMPTS):
         area = height * width * rng.uniform(*recipe.scale)
-        ratio = math.exp(rng.uniform(*(math.log(bound) for bound in recipe.ratio)))
+        ratio = math.exp(rng.uniform(narrow, wide))
         w, h = round(math.sqrt(area * ratio)), round(math.sqrt(area / ratio))
         if 0 < w <= width and 0 < h <= height:
             top = int(rng.integers(height - h + 1))

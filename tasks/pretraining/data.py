@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tasks.contract import Split
     from tasks.microworld import Microworld
     from tasks.microworld import Split as WorldSplit
-    from tasks.pretraining.recipe import Recipe
+    from tasks.pretraining.recipe import PretrainingRecipe
 
 _WORLD_SPLITS: dict[Split, WorldSplit] = {
     "training": "pretraining",
@@ -43,7 +43,7 @@ class MaskedImages(TaskDataset):
     evaluation it is its largest central part, under a mask that belongs to its index.
     """
 
-    def __init__(self, recipe: Recipe, split: Split) -> None:
+    def __init__(self, recipe: PretrainingRecipe, split: Split) -> None:
         self.recipe = recipe
         self.images, self.info = _open(recipe, split)
 
@@ -72,7 +72,7 @@ class MaskedImages(TaskDataset):
         return total / len(self) / 255
 
 
-def prepare(recipe: Recipe, progress: Callable[[int, int], None] | None) -> None:
+def prepare(recipe: PretrainingRecipe, progress: Callable[[int, int], None] | None) -> None:
     """Render what the data sets of `recipe` read, unless it is there."""
     if recipe.data.name != "microworld":
         return
@@ -102,7 +102,7 @@ class _World:
         return self.world.image(index)
 
 
-def _world(recipe: Recipe, split: Split) -> Microworld:
+def _world(recipe: PretrainingRecipe, split: Split) -> Microworld:
     """General scenes and views of covered objects by turns: `mixed`."""
     from tasks.microworld import Microworld
 
@@ -117,7 +117,7 @@ def _world(recipe: Recipe, split: Split) -> Microworld:
     )
 
 
-def _open(recipe: Recipe, split: Split) -> tuple[Images, DataInfo]:
+def _open(recipe: PretrainingRecipe, split: Split) -> tuple[Images, DataInfo]:
     name = recipe.data.name
     if name == "microworld":
         world = _world(recipe, split)

@@ -94,7 +94,7 @@ def _window_mean(images: Tensor) -> Tensor:
 
 
 def _patch_moments(images: Tensor, patch: int) -> tuple[Tensor, Tensor]:
-    """Mean and unbiased variance of each patch over pixels and colours, at every pixel (B,1,H,W)."""
+    """Mean and unbiased variance of each patch over pixels and colours, (B,1,H,W) by pixel."""
     b, _, h, w = images.shape
     patches = patchify(images, patch)
     moments = torch.stack((patches.mean(-1), patches.var(-1)), dim=1)

@@ -20,20 +20,20 @@ def evaluate(rows: list[Row], count: int) -> Evaluation:
         DataError: rows that are missing, doubled or of samples that the data set lacks.
     """
     ordered = _in_order(rows, count)
-    columns = {
-        name: np.array([row[name] for row in ordered], dtype=np.float64)
-        for name in ("l1", *FILLERS)
-    }
-    l1 = columns["l1"]
+    columns = {name: [float(row[name]) for row in ordered] for name in ("sample", "l1", *FILLERS)}
+    l1 = np.array(columns["l1"])
     metrics = {"masked L1": Metric(float(l1.mean()), _standard_error(l1), count, "lower")}
     for name in FILLERS:
-        filler = columns[name]
-        ratio = float(l1.mean() / filler.mean())
-        error = _standard_error((l1 - ratio * filler) / filler.mean())
-        metrics[f"masked L1 / {name}"] = Metric(ratio, error, count, "lower")
-    per_sample = {"sample": [float(row["sample"]) for row in ordered]}
-    per_sample |= {name: values.tolist() for name, values in columns.items()}
-    return Evaluation("masked L1", metrics, per_sample, "tasks.pretraining 1")
+        metrics[f"masked L1 / {name}"] = ratio(columns["l1"], columns[name])
+    return Evaluation("masked L1", metrics, columns, "tasks.pretraining 1")
+
+
+def ratio(errors: list[float], filler: list[float]) -> Metric:
+    """The mean of `errors` as a share of that of `filler`, paired by sample; less is better."""
+    above, below = np.array(errors), np.array(filler)
+    value = float(above.mean() / below.mean())
+    error = _standard_error((above - value * below) / below.mean())
+    return Metric(value, error, len(errors), "lower")
 
 
 def _in_order(rows: list[Row], count: int) -> list[Row]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from backbones import Backbone
-    from tasks.pretraining.recipe import Recipe
+    from tasks.pretraining.recipe import PretrainingRecipe
 
 PICTURES = 6
 """The first so many samples are kept as pictures in the rows."""
@@ -30,7 +30,7 @@ class MaskedModel(TaskModel):
 
     backbone: Backbone
 
-    def __init__(self, backbone: Backbone, recipe: Recipe) -> None:
+    def __init__(self, backbone: Backbone, recipe: PretrainingRecipe) -> None:
         super().__init__()
         self.backbone = backbone
         for name in backbone.unused_names("masked"):
@@ -59,7 +59,7 @@ class PositionMean(TaskModel):
     """The control: every hidden pixel takes the mean of the training images at its position,
     (3,H,W) in [0,1]."""
 
-    def __init__(self, mean: NDArray[np.float64], recipe: Recipe) -> None:
+    def __init__(self, mean: NDArray[np.float64], recipe: PretrainingRecipe) -> None:
         super().__init__()
         self.register_buffer("mean", torch.from_numpy(mean).float())
         self.scale = Scale(recipe)
@@ -74,7 +74,7 @@ class Scale:
     """From images in [0,1] to the space of the target: normalised pixels, or those normalised
     once more by window or patch. One affine map for truth, reconstruction and fillers alike."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: PretrainingRecipe) -> None:
         self.mean, self.std = recipe.encoder.mean, recipe.encoder.std
         self.target, self.patch = recipe.objective.target, recipe.encoder.patch_size
 

@@ -8,6 +8,9 @@ from pydantic import Field, model_validator
 
 from tasks.recipe import Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
+MAE_STYLE = {"init": "mae", "pool": "mean_fc_norm", "position_resize": "bicubic"}
+"""What MAE's plain ViT has in other ways than timm's (models_mae.py, models_vit.py)."""
+
 Colour = tuple[Positive, Positive, Positive]
 
 
@@ -68,13 +71,13 @@ class PretrainingData(DataRecipe):
     seed: int = Field(0, description="seed of the world")
 
 
-class Recipe(TaskRecipe):
+class PretrainingRecipe(TaskRecipe):
     """Everything that determines a pre-trained encoder, but for the run's seed."""
 
     encoder: EncoderRecipe
     mask: MaskRecipe
-    objective: ObjectiveRecipe = ObjectiveRecipe()
-    augmentation: AugmentationRecipe = AugmentationRecipe()
+    objective: ObjectiveRecipe = ObjectiveRecipe.model_validate({})
+    augmentation: AugmentationRecipe = AugmentationRecipe.model_validate({})
     data: PretrainingData
 
     @model_validator(mode="after")
@@ -90,4 +93,5 @@ class Recipe(TaskRecipe):
 
     def architecture(self) -> dict[str, Any]:
         """What `backbones.create` is told of the encoder and its decoder."""
-        return self.encoder.model_dump(exclude={"family", "mean", "std"}, exclude_none=True)
+        given = self.encoder.model_dump(exclude={"family", "mean", "std"}, exclude_none=True)
+        return MAE_STYLE | given if self.encoder.family == "vit" else given

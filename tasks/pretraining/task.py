@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.contract import Evaluation, Row, Split, Task
-from tasks.pretraining.recipe import Recipe
+from tasks.pretraining.recipe import PretrainingRecipe
 from tasks.recipe import TaskRecipe
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class Pretraining(Task):
         "microworld": "the embedded world: its pre-training range, without any novel class",
         "images": "a folder of images in ImageNet's layout (train/, val/)",
     }
-    Recipe: ClassVar[type[TaskRecipe]] = Recipe
+    Recipe: ClassVar[type[TaskRecipe]] = PretrainingRecipe
 
-    def encoder(self, recipe: Recipe, seed: int) -> Backbone:
+    def encoder(self, recipe: PretrainingRecipe, seed: int) -> Backbone:
         import backbones
 
         return backbones.create(
@@ -64,12 +64,12 @@ class Pretraining(Task):
             std=recipe.encoder.std,
         )
 
-    def dataset(self, recipe: Recipe, split: Split) -> MaskedImages:
+    def dataset(self, recipe: PretrainingRecipe, split: Split) -> MaskedImages:
         from tasks.pretraining.data import MaskedImages
 
         return MaskedImages(recipe, split)
 
-    def model(self, backbone: Backbone, recipe: Recipe, info: DataInfo) -> TaskModel:
+    def model(self, backbone: Backbone, recipe: PretrainingRecipe, info: DataInfo) -> TaskModel:
         from tasks.pretraining.model import MaskedModel
 
         return MaskedModel(backbone, recipe)
@@ -92,7 +92,7 @@ class Pretraining(Task):
     def explain(self) -> str:
         return _EXPLANATION
 
-    def prepare(self, recipe: Recipe, progress: Any = None) -> None:
+    def prepare(self, recipe: PretrainingRecipe, progress: Any = None) -> None:
         from tasks.pretraining.data import prepare
 
         prepare(recipe, progress)

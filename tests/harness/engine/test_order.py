@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 import pytest
 
-from harness.engine.order import Batches, Items, Share, Visits, loader, sample_key
+from harness.engine.order import Batches, Feed, Items, Share, Visits, sample_key
 from tests.harness.engine.toy import ToyData
 
 
@@ -54,7 +54,7 @@ def test_sample_keys_differ() -> None:
 def test_workers_change_no_byte() -> None:
     def read(workers: int) -> list[np.ndarray]:
         visits = Visits(ToyData("training"), 3)
-        data = loader(visits, Batches(3, 37, 6, 0, 9, 0, 1), workers, False)
+        data = Feed(visits, Batches(3, 37, 6, 0, 9, 0, 1), workers)
         return [batch["image"].numpy() for batch in data]
 
     alone = read(0)
@@ -64,6 +64,6 @@ def test_workers_change_no_byte() -> None:
 
 
 def test_evaluation_is_not_augmented() -> None:
-    data = loader(Items(ToyData("test")), Share(11, 4, 0, 1), 0, False)
+    data = Feed(Items(ToyData("test")), Share(11, 4, 0, 1), 0)
     for batch in data:
         assert (batch["image"].float().std((1, 2, 3)) == 0).all()

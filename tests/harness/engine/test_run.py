@@ -131,7 +131,7 @@ def _killed(output: Path, moment: str) -> None:
             process.send_signal(signal.SIGKILL)
             break
         time.sleep(0.01)
-    process.wait()
+    process.communicate()
     assert process.returncode == -signal.SIGKILL
 
 

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
+from backbones import BackboneSpec
 from harness import plugins
 from harness.console import Console
 from harness.engine.run import run
@@ -27,17 +28,19 @@ COUNTS: dict[Split, int] = {"training": 37, "selection": 5, "test": 11}
 
 
 class ToyEncoder(nn.Module):
-    """Two convolutions with batch normalisation and noise by sample key."""
+    """Two convolutions with batch normalisation and noise by sample key. No bias before the
+    normalisation: its gradient is rounding alone, which Adam would blow up to full steps."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
         with torch.random.fork_rng():
             torch.manual_seed(seed)
-            self.first = nn.Conv2d(3, 8, 3, stride=2)
+            self.first = nn.Conv2d(3, 8, 3, stride=2, bias=False)
             self.norm = nn.BatchNorm2d(8)
             self.second = nn.Conv2d(8, 8, 3, stride=2)
-        self.spec = SimpleNamespace(
-            name="toy", family="toy", objective="none", sha256="0" * 64, notes=()
+        grey = (0.5, 0.5, 0.5)
+        self.spec = BackboneSpec(
+            "toy", "toy", "none", "0" * 64, "none", "none", grey, grey, None, {}
         )
         self.key_report = SimpleNamespace(line=lambda: "all of toy", as_dict=dict)
         self.keys: Tensor | None = None
@@ -73,10 +76,8 @@ class ToyEncoder(nn.Module):
 
 class ToyModel(TaskModel):
     def __init__(self, backbone: Any) -> None:
-        super().__init__()
-        self.backbone = backbone
+        super().__init__(backbone)
         self.head = nn.Linear(8, 1)
-        self.delay = 0.0
 
     def initialise(self, seed: int) -> None:
         with torch.random.fork_rng():

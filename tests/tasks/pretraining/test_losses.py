@@ -87,9 +87,10 @@ def test_terms_add_up_over_parts_of_a_batch() -> None:
     """Two processes that share a batch have its loss, whatever the masks of each."""
     generator = torch.Generator().manual_seed(0)
     a, b = torch.rand((2, 4, 3, 8, 8), generator=generator, dtype=torch.float64)
-    hidden = torch.rand((4, 8, 8), generator=generator) < torch.tensor([0.1, 0.2, 0.7, 0.9])[
-        :, None, None
-    ]
+    hidden = (
+        torch.rand((4, 8, 8), generator=generator)
+        < torch.tensor([0.1, 0.2, 0.7, 0.9])[:, None, None]
+    )
     for loss in (losses.l1, losses.mse):
         whole = loss(a, b, hidden)
         parts = [loss(a[k], b[k], hidden[k]) for k in (slice(0, 1), slice(1, 4))]

@@ -19,10 +19,12 @@ ARRAYS = load_file(FOLDER / "mae_random_masking.safetensors")
 
 
 @pytest.mark.parametrize("row", SIMMIM, ids=lambda r: f"{r['input_size']}-{r['model_patch_size']}")
-def test_simmim_masks_are_the_published_ones_for_the_same_random_stream(row: dict[str, Any]) -> None:
+def test_simmim_masks_are_the_published_ones_for_the_same_random_stream(
+    row: dict[str, Any],
+) -> None:
     recipe = MaskRecipe(name="simmim", ratio=row["mask_ratio"], unit=row["mask_patch_size"])
     size = (row["input_size"], row["input_size"])
-    stream = cast(np.random.Generator, np.random.RandomState(row["numpy_seed"]))  # noqa: NPY002
+    stream = cast(np.random.Generator, np.random.RandomState(row["numpy_seed"]))
     for units in row["first_three_masks_unit_indices"]:
         mask = masks.draw(recipe, size, row["model_patch_size"], stream)
         assert list(mask.shape) == row["mask_shape"]

@@ -22,7 +22,7 @@ _CAPTION = 14
 _VISIBILITY_COLOURS = {2: (60, 255, 60), 1: (255, 90, 40)}
 
 
-def preview(
+def write_sheet(
     path: Path,
     seed: int = 0,
     size: tuple[int, int] = (128, 128),
@@ -56,9 +56,7 @@ def _look(
     return rendered, annotate(scene, rendered)
 
 
-def _object_row(
-    seed: int, first: int, kind: Kind, size: tuple[int, int], zoom: int
-) -> list[Cell]:
+def _object_row(seed: int, first: int, kind: Kind, size: tuple[int, int], zoom: int) -> list[Cell]:
     names = labels_of(kind)
     cells = []
     for number in range(_COLUMNS):

@@ -1,0 +1,70 @@
+"""Keeping account of a file's tensors from the reading to the report."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from torch import Tensor
+
+from backbones.errors import LoadError
+from backbones.files import Checkpoint
+from backbones.formats.contract import Parsed
+from backbones.keys import KeyReport
+
+_RULES = {"decoder": "decoder and mask token, not kept", "head": "classifier, not kept"}
+
+
+class Account:
+    """The tensors of a file that are still in the running, and what became of the others.
+
+    Attributes:
+        tensors: name in the Backbone -> value.
+        dropped: rule -> names in the file.
+    """
+
+    def __init__(self, parsed: Parsed) -> None:
+        self.tensors: dict[str, Tensor] = dict(parsed.tensors)
+        self.dropped = {rule: list(names) for rule, names in parsed.dropped.items()}
+        self._origin = parsed.origin
+
+    def keep(self, keep: Collection[str], parts: Collection[str], where: str) -> None:
+        """Drop the parts that are not kept.
+
+        Raises:
+            LoadError: a part is to be kept that the file does not have.
+        """
+        for part in sorted(parts):
+            if part not in keep:
+                self.drop((f"{part}.",), _RULES.get(part, f"{part}, not kept"))
+            elif not any(name.startswith(f"{part}.") for name in self.tensors):
+                raise LoadError(f"{where} has no {part} to keep")
+
+    def drop(self, prefixes: tuple[str, ...], rule: str) -> None:
+        """Drop the tensors whose names begin with one of the prefixes, by a named rule."""
+        for name in [name for name in self.tensors if prefixes and name.startswith(prefixes)]:
+            self.dropped.setdefault(rule, []).append(self._origin[name])
+            del self.tensors[name]
+
+    def report(
+        self,
+        layout: str,
+        reason: str,
+        converted: Mapping[str, Collection[str]],
+        created: Collection[str],
+        checkpoint: Checkpoint,
+    ) -> KeyReport:
+        """Close the account: what is left was used, or converted by the rules given."""
+        changed = {name for names in converted.values() for name in names}
+        origins = {
+            rule: tuple(self._origin[name] for name in names) for rule, names in converted.items()
+        }
+        return KeyReport(
+            format=layout,
+            reason=reason,
+            total=len(checkpoint.tensors),
+            used=tuple(self._origin[name] for name in self.tensors if name not in changed),
+            converted=origins,
+            dropped={rule: tuple(names) for rule, names in self.dropped.items()},
+            created=tuple(created),
+            beside=checkpoint.beside,
+        )

@@ -1,0 +1,180 @@
+"""The architecture of a plain ViT, and how it is read off a file."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from backbones.errors import LoadError
+from backbones.families.arch import (
+    check_heads,
+    depth_of,
+    from_dict,
+    heads,
+    need,
+    norm_note,
+    square_side,
+)
+from backbones.families.contract import Arch, Described, Size, Tensors
+from backbones.families.positions import grid_of
+from backbones.families.tokens import NORM_EPS
+
+POSITIONS = "encoder.pos_embed"
+
+
+@dataclass(frozen=True)
+class VitArch:
+    """A plain ViT.
+
+    Attributes:
+        image_size: (height, width) of the training images in pixels.
+        patch_size: side of a patch in pixels.
+        embed_dim, depth, num_heads, mlp_hidden: as usual; mlp_hidden in units, not as a ratio.
+        class_token, reg_tokens: the tokens before the patches.
+        embed_class: whether the position table has rows for them.
+        layer_scale: initial value of gamma, None without.
+        pre_norm: a norm before the blocks.
+        final_norm: one after them.
+        pool: "mean_fc_norm", "class_token" or "mean"; see TokenBackbone.
+        position_resize: "bicubic" (MAE) or "bicubic_antialias" (timm).
+        init: "normal" (timm: deviation 0.02; its truncation, at 100 deviations, never bites) or
+            "mae".
+        num_classes: outputs of the file's classifier, 0 without.
+        decoder_embed_dim, decoder_depth, decoder_num_heads: MAE's decoder, 0 without.
+    """
+
+    image_size: Size
+    patch_size: int
+    embed_dim: int
+    depth: int
+    num_heads: int
+    mlp_hidden: int
+    qkv_bias: bool = True
+    class_token: bool = True
+    reg_tokens: int = 0
+    embed_class: bool = True
+    layer_scale: float | None = None
+    pre_norm: bool = False
+    final_norm: bool = True
+    norm_eps: float = NORM_EPS
+    pool: str = "class_token"
+    position_resize: str = "bicubic_antialias"
+    init: str = "normal"
+    num_classes: int = 0
+    decoder_embed_dim: int = 0
+    decoder_depth: int = 0
+    decoder_num_heads: int = 0
+
+    @property
+    def prefix(self) -> int:
+        """Number of tokens before the patches."""
+        return int(self.class_token) + self.reg_tokens
+
+
+CHOICES = {
+    "pool": ("mean_fc_norm", "class_token", "mean"),
+    "position_resize": ("bicubic", "bicubic_antialias"),
+    "init": ("normal", "mae"),
+}
+
+MAE_DECODER = {"decoder_embed_dim": 512, "decoder_depth": 8, "decoder_num_heads": 16}
+"""The published one (He et al., 2022, table 1; models_mae.py)."""
+
+
+def checked(arch: Arch) -> VitArch:
+    """Build the architecture.
+
+    Raises:
+        LoadError: fields that are wrong or do not hang together.
+    """
+    built = from_dict(VitArch, arch)
+    check_heads(built.embed_dim, built.num_heads)
+    if built.decoder_num_heads:
+        check_heads(built.decoder_embed_dim, built.decoder_num_heads, "decoder_num_heads")
+    for name, known in CHOICES.items():
+        if getattr(built, name) not in known:
+            raise LoadError(f"{name}: expected {' or '.join(known)}, got {getattr(built, name)!r}")
+    if built.init == "mae" and built.embed_dim % 4:
+        raise LoadError(f"MAE's position table needs a width divisible by 4, got {built.embed_dim}")
+    return built
+
+
+def describe(tensors: Tensors, given: Arch) -> Described:
+    """Return the architecture of a file; see Family.describe."""
+    patch = need(tensors, "encoder.patch_embed.proj.weight")
+    width = int(patch.shape[0])
+    number, notes = heads(width, given)
+    notes += norm_note(given, NORM_EPS)
+    found: dict[str, Any] = {
+        "patch_size": int(patch.shape[-1]),
+        "embed_dim": width,
+        "depth": depth_of(tensors, "encoder.blocks"),
+        "num_heads": number,
+        "mlp_hidden": int(need(tensors, "encoder.blocks.0.mlp.fc1.weight").shape[0]),
+        "qkv_bias": "encoder.blocks.0.attn.qkv.bias" in tensors,
+        "class_token": "encoder.cls_token" in tensors,
+        "reg_tokens": _rows(tensors, "encoder.reg_token"),
+        "layer_scale": 1e-5 if "encoder.blocks.0.ls1.gamma" in tensors else None,
+        "pre_norm": "encoder.norm_pre.weight" in tensors,
+        "final_norm": "encoder.norm.weight" in tensors,
+        "num_classes": len(tensors["head.weight"]) if "head.weight" in tensors else 0,
+    }
+    need(tensors, POSITIONS)
+    found |= _positions(found, _rows(tensors, POSITIONS), given)
+    if "decoder.embed.weight" in tensors:
+        decoder, decoder_notes = _decoder(tensors, given)
+        found |= decoder
+        notes += decoder_notes
+    return Described(dataclasses.asdict(checked({**found, **given})), notes)
+
+
+def _rows(tensors: Tensors, name: str) -> int:
+    """Return the number of rows of a table (1, rows, C), 0 if it is not there."""
+    return int(tensors[name].shape[1]) if name in tensors else 0
+
+
+def _decoder(tensors: Tensors, given: Arch) -> tuple[dict[str, int], tuple[str, ...]]:
+    width = len(tensors["decoder.embed.weight"])
+    shape = {"decoder_embed_dim": width, "decoder_depth": depth_of(tensors, "decoder.blocks")}
+    key = "decoder_num_heads"
+    if key in given:
+        return {**shape, key: given[key]}, ()
+    if width == MAE_DECODER["decoder_embed_dim"]:
+        note = f"{key}={MAE_DECODER[key]} as in the published decoder (width {width})"
+        return {**shape, key: MAE_DECODER[key]}, (note,)
+    # Needed only where the decoder is kept: 0 stands for unknown, and building asks then.
+    return {**shape, key: 0}, ()
+
+
+def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:
+    """Read the training size, and whether prefix tokens have positions, off the table's length."""
+    facts = {**found, **given}
+    prefix = int(facts["class_token"]) + facts["reg_tokens"]
+    patch: int = facts["patch_size"]
+    if "image_size" in given:
+        grid = grid_of(from_dict(_Sized, {"image_size": given["image_size"]}).image_size, patch)
+        return {"embed_class": rows != grid[0] * grid[1]}
+    fits = [e for e in (True, False) if _is_square(rows - prefix * e)]
+    if "embed_class" in given:
+        fits = [given["embed_class"]]
+    if prefix and len(fits) == 2:
+        raise LoadError(
+            f"a position table of {rows} rows fits with and without the {prefix} prefix tokens; "
+            "give arch={'embed_class': True} or False"
+        )
+    embed_class = fits[0] if fits else True
+    side = square_side(rows - prefix * embed_class, "the position table")
+    return {"embed_class": embed_class, "image_size": (side * patch, side * patch)}
+
+
+@dataclass(frozen=True)
+class _Sized:
+    image_size: Size
+
+
+def _is_square(count: int) -> bool:
+    try:
+        return square_side(count, "") > 0
+    except LoadError:
+        return False

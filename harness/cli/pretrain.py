@@ -1,0 +1,181 @@
+"""`harness pretrain`: an encoder from images alone; `verify`: what it has learned."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from harness.options import RunOptions
+
+if TYPE_CHECKING:
+    from harness.pretraining import Verdict
+    from tasks.pretraining.evidence import Evidence
+
+app = typer.Typer()
+
+
+@app.callback(invoke_without_command=True)
+def pretrain(
+    context: typer.Context,
+    scale: Annotated[
+        Literal["smoke", "tiny", "paper"],
+        typer.Option(help="Seconds, about half an hour on two cores, or the published recipe."),
+    ] = "tiny",
+    dataset: Annotated[
+        str | None, typer.Option(help="`microworld` or `images`; the recipe's own by default.")
+    ] = None,
+    data_root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Set a field of the recipe; repeatable."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Recipe file in place of the shipped one.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the encoder; `pretrained_SCALE` by default.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Where the encoder's folder is made.")] = Path(
+        "pretrained"
+    ),
+    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
+    devices: Annotated[int | None, typer.Option(min=1, help="Number of devices.")] = None,
+    precision: Annotated[
+        Literal["32", "bf16", "16"] | None, typer.Option(help="Number format of the training.")
+    ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only the first N samples of each split.")
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option(min=1, help="End training after N steps.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Loader processes; changes speed, never numbers.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the provenance, and nothing else, on stdout.")
+    ] = False,
+) -> None:
+    """Pre-train an encoder by masked image modelling and export it with its decoder.
+
+    An interrupted training continues. The encoder's folder holds the file, recipe, loss curve and
+    provenance; `harness pretrain verify FOLDER` adds the evidence.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    options = RunOptions(
+        backbone="new",
+        task="pretraining",
+        dataset=dataset,
+        data_root=data_root,
+        scale=scale,
+        seed=seed,
+        devices=devices,
+        precision=precision,
+        sets=tuple(sets or ()),
+        config=config,
+        output=runs,
+        limit=limit,
+        max_steps=max_steps,
+        workers=workers,
+    )
+    _train(options, name or f"pretrained_{scale}", output, json)
+
+
+@app.command("verify")
+def verify(
+    encoder: Annotated[str, typer.Argument(help="Name of a shipped encoder, its folder or file.")],
+    scenes: Annotated[
+        int, typer.Option(min=2, help="Unseen images; the gates need at least 512.")
+    ] = 512,
+    config: Annotated[
+        Path | None, typer.Option(help="The encoder's recipe, where none lies beside it.")
+    ] = None,
+    update: Annotated[
+        bool, typer.Option("--update", help="Write evidence.json anew instead of comparing.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print the evidence, and nothing else, on stdout.")
+    ] = False,
+) -> int:
+    """Recompute an encoder's evidence on unseen images; exit code 1 where it does not hold."""
+    from harness.cli.output import as_json, reserved_stdout
+    from harness.console import Console
+    from harness.pretraining import verify as recompute
+
+    if json:
+        with reserved_stdout() as stdout:
+            verdict = recompute(encoder, scenes, config, update, Console())
+            said = verdict.evidence.as_dict() | {"differences": verdict.differences}
+            print(as_json(said), file=stdout)
+    else:
+        verdict = recompute(encoder, scenes, config, update, Console())
+        print("\n".join(table(verdict.evidence) + _comparison(verdict)))
+    return 0 if verdict.holds else 1
+
+
+def table(evidence: Evidence) -> list[str]:
+    """The figures, ratios and gates as lines of text."""
+    masked = evidence.masked_l1
+    lines = [
+        f"mean absolute error over hidden pixels, {evidence.scenes} unseen images",
+        f"  {'encoder with its decoder':<26}{masked.value:.4f}{_spread(masked.error)}",
+    ]
+    for name, value in evidence.fillers.items():
+        ratio = evidence.ratios[name]
+        lines.append(
+            f"  {name:<26}{value:.4f}   encoder's share {ratio.value:.4f}{_spread(ratio.error)}"
+        )
+    for gate in evidence.gates:
+        sign = ">=" if gate.name == "unseen scenes" else "<"
+        verdict = "PASS" if gate.passed else "FAIL"
+        lines.append(f"{verdict}  {gate.name}: {gate.value:.4g} {sign} {gate.bound:g}")
+    return lines
+
+
+def _comparison(verdict: Verdict) -> list[str]:
+    if verdict.written:
+        return [f"written: {verdict.path}"]
+    if not verdict.differences:
+        return [f"PASS  equal to {verdict.path}"]
+    return [f"FAIL  not as in {verdict.path}: {line}" for line in verdict.differences]
+
+
+def _spread(error: float | None) -> str:
+    return "" if error is None else f" ± {error:.4f}"
+
+
+def _train(options: RunOptions, name: str, output: Path, json: bool) -> None:
+    from harness.cli.output import reserved_stdout
+    from harness.console import Console, is_main_process
+    from harness.pretraining import PROVENANCE
+    from harness.pretraining import pretrain as train
+
+    command = as_command(options, name, output)
+    if not json:
+        train(options, name, output, command, Console(results=sys.stdout))
+        return
+    with reserved_stdout() as stdout:
+        folder = train(options, name, output, command, Console())
+        if is_main_process():
+            print((folder / PROVENANCE).read_text(encoding="utf-8"), end="", file=stdout)
+
+
+def as_command(options: RunOptions, name: str, output: Path) -> str:
+    """The command line that makes exactly this encoder in this place."""
+    plain = RunOptions()
+    words = ["harness", "pretrain", "--scale", options.scale]
+    for field in ("dataset", "data_root", "config", "devices", "precision", "limit", "max_steps"):
+        value = getattr(options, field)
+        if value is not None:
+            words += [f"--{field.replace('_', '-')}", str(value)]
+    words += [word for assignment in options.sets for word in ("--set", assignment)]
+    words += ["--seed", str(options.seed), "--name", name, "--output", str(output)]
+    if options.output != plain.output:
+        words += ["--runs", str(options.output)]
+    return shlex.join(words)

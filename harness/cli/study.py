@@ -1,0 +1,50 @@
+"""`harness study`: a file of cells, run in order and compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from harness.studies.executor import Outcome
+
+
+def study(
+    file: Annotated[Path, typer.Argument(help="A study file, see `studies/`.")],
+    output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    results: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Results table; SQLite in the output by default."),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=0, help="Loader processes of a run.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the commands, run nothing.")
+    ] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+) -> int:
+    """Run a file of cells and compare them.
+
+    Finished runs are not repeated, interrupted ones continue. A run that fails does not keep the
+    others from running; the exit code is then 1.
+    """
+    from harness.options import RunOptions, as_command
+    from harness.studies.executor import OneAfterAnother
+    from harness.studies.model import expand, read
+    from harness.studies.table import line, summary
+
+    found = read(file)
+    given = RunOptions(output=output, results=results, workers=workers, offline=offline)
+    jobs = expand(found, given)
+    if dry_run:
+        for job in jobs:
+            typer.echo(as_command(job.options))
+        return 0
+    typer.echo(f"{found.name}: {len(found.cells)} cells x {len(found.seeds)} seeds")
+    outcomes: list[Outcome] = []
+    for outcome in OneAfterAnother().run(jobs):
+        outcomes.append(outcome)
+        typer.echo(line(outcome))
+    typer.echo("\n" + summary(found, outcomes))
+    return 0 if all(outcome.record is not None for outcome in outcomes) else 1

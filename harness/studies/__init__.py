@@ -1,0 +1,1 @@
+"""Studies: files of cells, run in order and compared."""

@@ -1,0 +1,27 @@
+"""How a rule is checked."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def holds(condition: bool, rule: str) -> None:
+    """Raise AssertionError with the rule unless the condition is true, also under `python -O`."""
+    if not condition:
+        raise AssertionError(rule)
+
+
+def equal(a: Any, b: Any) -> bool:
+    """Whether two nested structures of arrays, tensors and plain values are the same, bit for bit."""
+    if isinstance(a, dict):
+        return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
+    if isinstance(a, list | tuple):
+        return len(a) == len(b) and all(map(equal, a, b))
+    if isinstance(a, torch.Tensor):
+        return torch.equal(a, b)
+    if isinstance(a, np.ndarray):
+        return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
+    return bool(a == b)

@@ -1,0 +1,112 @@
+"""What the commands `harness data prepare|check|preview microworld` do."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from tasks.contract import DataError
+from tasks.microworld import storage
+from tasks.microworld.ranges import Kind, Split
+from tasks.microworld.world import WORLD_VERSION, Microworld
+
+Root = str | os.PathLike[str] | None
+Scale = Literal["smoke", "tiny", "paper"]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many samples a task reads of each split, unless its recipe says otherwise."""
+
+    training: int
+    selection: int
+    test: int
+
+
+COUNTS: dict[str, Counts] = {
+    "smoke": Counts(training=32, selection=16, test=16),
+    "tiny": Counts(training=2000, selection=300, test=500),
+}
+"""By scale; at `paper`, runs read the published data sets instead."""
+
+PREPARED: tuple[Kind, ...] = ("scene",)
+"""The kinds that the tasks read today; pre-training prepares its own range when it is run."""
+
+
+def prepare_all(
+    scale: Scale = "tiny",
+    progress: Callable[[int, int], None] | None = None,
+    root: Root = None,
+) -> None:
+    """Render what the tasks read at a scale; `progress` gets samples done and in all.
+
+    Raises DataError for a scale at which no task reads the world.
+    """
+    if scale not in COUNTS:
+        raise DataError(
+            f"no task reads microworld at scale {scale!r}; prepare it for {' or '.join(COUNTS)}"
+        )
+    worlds = list(_worlds(COUNTS[scale], root))
+    whole, before = sum(len(world) for world in worlds), 0
+    for world in worlds:
+
+        def advance(done: int, _: int, before: int = before) -> None:
+            if progress is not None:
+                progress(before + done, whole)
+
+        world.prepare(advance)
+        before += len(world)
+        advance(0, 0, before)
+
+
+def check(root: Root = None) -> str:
+    """Hash every file of every data set in the cache and return a line for each.
+
+    Raises DataError naming the first file that is missing or damaged, and where there is no data
+    set at all.
+    """
+    folder = (Path(root) if root is not None else storage.default_root()) / "microworld"
+    manifests = sorted(folder.glob(f"v{WORLD_VERSION}/*/{storage.MANIFEST}"))
+    manifests = [path for path in manifests if not path.parent.name.endswith(".partial")]
+    if not manifests:
+        raise DataError(f"no data set in {folder}; run `harness data prepare microworld`")
+    lines = []
+    for path in manifests:
+        manifest = storage.verify(path.parent, always=True)
+        size = sum((path.parent / name).stat().st_size for name in manifest["files"])
+        lines.append(
+            f"{path.parent.name}: {manifest['count']} samples, {size / 1e6:.1f} MB, "
+            f"sha256 {manifest['sha256'][:12]}, whole"
+        )
+    return "\n".join(lines)
+
+
+def preview(
+    path: str | os.PathLike[str], seed: int = 0, size: tuple[int, int] = (128, 128)
+) -> None:
+    """Write a PNG sheet of samples with every annotation drawn; `size` is (height, width).
+
+    Raises DataError where the file cannot be written.
+    """
+    from tasks.microworld.sheet import write_sheet
+
+    target = Path(path)
+    if target.suffix.lower() != ".png":
+        raise DataError(f"the sheet is a PNG picture: name it {target.with_suffix('.png')}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_sheet(target, seed, size)
+    except OSError as error:
+        raise DataError(f"cannot write {target}: {error}") from error
+
+
+def _worlds(counts: Counts, root: Root) -> Iterator[Microworld]:
+    shares: tuple[tuple[Split, int], ...] = (
+        ("training", counts.training),
+        ("selection", counts.selection),
+        ("test", counts.test),
+    )
+    for kind in PREPARED:
+        for split, count in shares:
+            yield Microworld(split, count, kind, root=root)

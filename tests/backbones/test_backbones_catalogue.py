@@ -1,0 +1,181 @@
+"""Names: what stands in the catalogue, and what becomes of those that do not."""
+
+import hashlib
+import io
+import subprocess
+import sys
+import urllib.error
+from dataclasses import replace
+from email.message import Message
+
+import pytest
+import torch
+
+import backbones
+from backbones import fetch
+from backbones.families import FAMILIES, family
+from backbones.formats import FORMATS
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    monkeypatch.delenv("HARNESS_OFFLINE", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def entry():
+    return backbones.catalogue()["mae_vit_base"]
+
+
+def answer(monkeypatch, data, length=None):
+    def opened(*_args, **_options):
+        stream = io.BytesIO(data)
+        stream.headers = Message()
+        stream.headers["Content-Length"] = str(len(data) if length is None else length)
+        return stream
+
+    monkeypatch.setattr("urllib.request.urlopen", opened)
+
+
+def checkpoint_bytes():
+    buffer = io.BytesIO()
+    torch.save({"model": {"a": torch.zeros(1)}}, buffer)
+    return buffer.getvalue()
+
+
+def test_importing_and_listing_needs_no_torch():
+    code = (
+        "import sys, backbones; backbones.catalogue(); backbones.resolve('simmim', 'tiny');"
+        "sys.exit('torch' in sys.modules or 'timm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_every_exported_name_exists():
+    assert all(getattr(backbones, name) is not None for name in backbones.__all__)
+    assert sorted(backbones.__all__, key=str.lower)
+
+
+def test_entries_are_served():
+    for name, entry in backbones.catalogue().items():
+        assert entry.format in FORMATS, name
+        assert entry.source == "shipped" or entry.source.startswith(("https://", "drive:"))
+        assert entry.licence and entry.data and entry.about
+    for scales in backbones.objectives().values():
+        assert set(scales.values()) <= set(backbones.catalogue())
+    assert all(family(name).name == name for name in FAMILIES)
+
+
+def test_objectives_by_scale():
+    assert backbones.resolve("simmim", "smoke") == "simmim_vit_micro"
+    assert backbones.resolve("simmim", "tiny") == "simmim_vit_micro"
+    assert backbones.resolve("simmim", "paper") == "simmim_vit_base"
+    assert backbones.resolve("mae_vit_large", "tiny") == "mae_vit_large"
+    assert backbones.resolve("some/file.pth", "tiny") == "some/file.pth"
+    with pytest.raises(backbones.LoadError, match="no encoder stands for 'mae' at scale 'tiny'"):
+        backbones.resolve("mae", "tiny")
+
+
+def test_unknown_names_give_the_nearest():
+    with pytest.raises(backbones.LoadError, match="did you mean simmim"):
+        backbones.resolve("simim", "tiny")
+    with pytest.raises(backbones.LoadError, match="did you mean mae_vit_base"):
+        backbones.load("mae_vit_bse")
+    with pytest.raises(backbones.LoadError, match="depends on the scale"):
+        backbones.load("simmim")
+
+
+def test_published_files_that_have_to_be_fetched_by_hand(cache):
+    with pytest.raises(backbones.LoadError, match=r"by hand: https://drive.*put it at .*\.pth"):
+        backbones.load("simmim_vit_base")
+
+
+def test_a_file_put_there_by_hand_is_loaded_as_what_it_is(cache, simmim_file):
+    folder = cache / "checkpoints"
+    folder.mkdir()
+    target = folder / backbones.catalogue()["simmim_vit_base"].file
+    target.write_bytes(simmim_file.read_bytes())
+    backbone = backbones.load("simmim_vit_base")
+    assert (backbone.spec.name, backbone.spec.licence) == ("simmim_vit_base", "MIT")
+    target.write_bytes(simmim_file.read_bytes() + b" ")
+    with pytest.raises(backbones.LoadError, match="SHA-256"):
+        backbones.load("simmim_vit_base")
+
+
+def test_offline_refuses_in_one_line(monkeypatch):
+    monkeypatch.setenv("HARNESS_OFFLINE", "1")
+    monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: pytest.fail("network"))
+    with pytest.raises(backbones.LoadError, match=r"offline; get https.*and put it at") as caught:
+        backbones.load("mae_vit_base")
+    assert "\n" not in str(caught.value)
+
+
+def test_download_is_whole_and_verified(cache, monkeypatch, entry):
+    data = checkpoint_bytes()
+    answer(monkeypatch, data)
+    known = replace(entry, md5_prefix=hashlib.md5(data).hexdigest()[:6])
+    steps = []
+    path = fetch.get(known, lambda done, total: steps.append((done, total)))
+    assert path.read_bytes() == data
+    assert steps[-1] == (len(data), len(data))
+    recorded = path.with_name(path.name + ".sha256").read_text().strip()
+    assert recorded == hashlib.sha256(data).hexdigest()
+    with pytest.raises(backbones.LoadError, match="MD5"):
+        fetch.get(entry)
+
+
+def test_nothing_is_left_of_a_failed_download(cache, monkeypatch, entry):
+    folder = cache / "checkpoints"
+    answer(monkeypatch, checkpoint_bytes(), length=10**6)
+    with pytest.raises(backbones.LoadError, match="cut short"):
+        fetch.get(entry)
+    answer(monkeypatch, b"<!doctype html><title>Quota exceeded</title>")
+    with pytest.raises(backbones.LoadError, match="HTML page"):
+        fetch.get(entry)
+    answer(monkeypatch, checkpoint_bytes(), length=10**18)
+    with pytest.raises(backbones.LoadError, match="MiB left"):
+        fetch.get(entry)
+
+    def refuse(*_args, **_options):
+        raise urllib.error.URLError("no route")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(backbones.LoadError, match="no route"):
+        fetch.get(entry)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_missing_shipped_encoder_is_a_clear_line(monkeypatch, tmp_path):
+    monkeypatch.setattr("backbones.entries.SHIPPED", tmp_path)
+    with pytest.raises(backbones.LoadError, match="is not in this installation"):
+        backbones.load("simmim_vit_micro")
+
+
+def test_families_and_formats_from_entry_points(monkeypatch, simmim_file):
+    """An installed package adds a family or a layout by name, after the tables."""
+
+    class Point:
+        def __init__(self, name, target):
+            self.name, self.load = name, lambda: target
+
+    from backbones.families.beit import BeitFamily
+    from backbones.formats.simmim import SimmimFormat
+
+    points = {
+        "harness.backbones": [Point("mine", BeitFamily)],
+        "harness.formats": [Point("own", SimmimFormat)],
+    }
+
+    def found(group, name=None):
+        return [p for p in points[group] if name in (None, p.name)]
+
+    monkeypatch.setattr("backbones.families.entry_points", found)
+    monkeypatch.setattr("backbones.formats.entry_points", found)
+    arch = {"embed_dim": 24, "depth": 1, "num_heads": 1, "patch_size": 8}
+    assert backbones.create("mine", arch, 16, 0).feature_info == ((24, 8),)
+    assert backbones.load(simmim_file, arch={"format": "own"}).key_report.format == "simmim"
+    assert backbones.load(simmim_file, arch={"format": "own"}).key_report.reason == "as named"
+    with pytest.raises(backbones.LoadError, match=r"unknown format 'his'; known: .*own"):
+        backbones.load(simmim_file, arch={"format": "his"})

@@ -1,0 +1,72 @@
+"""The published contract test passes our encoders and catches what breaks the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+import backbones
+from harness.testing import check_backbone
+
+
+def encoder(family: str = "beit") -> Any:
+    arch = {"embed_dim": 32, "depth": 2, "patch_size": 16, "num_heads": 2}
+    return backbones.create(family, arch, (32, 48), seed=0)
+
+
+@pytest.mark.parametrize("family", ["beit", "vit"])
+def test_our_encoders_keep_the_contract(family: str) -> None:
+    check_backbone(encoder(family))
+
+
+def batch_statistics(whole: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda images: whole(images) - whole(images).mean(0, keepdim=True)
+
+
+def noise(whole: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda images: whole(images) + torch.rand(())
+
+
+def blindness(whole: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    return lambda images: whole(torch.zeros_like(images))
+
+
+@pytest.mark.parametrize(
+    ("fault", "rule"),
+    [
+        (batch_statistics, "depend on it alone"),
+        (noise, "the same images give the same features"),
+        (blindness, "different images give different features"),
+    ],
+)
+def test_features_that_break_a_rule_are_caught(fault: Any, rule: str) -> None:
+    broken = encoder()
+    broken.encode = fault(broken.encode)
+    with pytest.raises(AssertionError, match=rule):
+        check_backbone(broken)
+
+
+def test_changed_parameters_are_caught() -> None:
+    broken = encoder()
+    with torch.no_grad():
+        next(p for n, p in broken.named_parameters() if n.startswith("encoder.")).add_(1)
+    with pytest.raises(AssertionError, match="loaded_sha256"):
+        check_backbone(broken)
+
+
+def test_a_layer_without_a_number_is_caught() -> None:
+    broken = encoder()
+    layers = broken.layer_ids()
+    layers.popitem()
+    broken.layer_ids = lambda rule=None: layers
+    with pytest.raises(AssertionError, match="numbers every parameter"):
+        check_backbone(broken)
+
+
+def test_an_encoder_in_training_mode_is_caught() -> None:
+    with pytest.raises(AssertionError, match="evaluation mode"):
+        check_backbone(encoder().train())
