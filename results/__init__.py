@@ -9,13 +9,28 @@ from results.files import ResultsError, write_bytes, write_text
 
 if TYPE_CHECKING:
     from results.record import Measured, Record, read, write
-    from results.table import Table
+    from results.table import SyncReport, Table
 
-_LAZY = {"Measured": "record", "Record": "record", "read": "record", "write": "record",
-         "Table": "table"}
+_LAZY = {
+    "Measured": "record",
+    "Record": "record",
+    "read": "record",
+    "write": "record",
+    "SyncReport": "table",
+    "Table": "table",
+}
 
-__all__ = ["Measured", "Record", "ResultsError", "Table", "read", "write", "write_bytes",
-           "write_text"]
+__all__ = [
+    "Measured",
+    "Record",
+    "ResultsError",
+    "SyncReport",
+    "Table",
+    "read",
+    "write",
+    "write_bytes",
+    "write_text",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import math
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, NoReturn, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from results.files import ResultsError, write_text
 
@@ -15,33 +19,45 @@ SCHEMA = 1
 Status = Literal["running", "finished", "interrupted", "failed"]
 
 
+def _utc(text: str) -> str:
+    if datetime.fromisoformat(text).utcoffset() != timedelta(0):
+        raise ValueError(f"`{text}` is not a time in UTC")
+    return text
+
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Time = Annotated[str, AfterValidator(_utc)]
+"""UTC, ISO 8601."""
+
+
 class Measured(BaseModel):
     """A figure with its sampling error (None where none is defined) over `n` samples."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     value: float
-    error: float | None = None
-    n: int
+    error: Annotated[float, Field(ge=0)] | None = None
+    n: Annotated[int, Field(ge=0)]
     better: Literal["higher", "lower"] = "higher"
 
 
 class Record(BaseModel):
     """What is known of one cell's run.
 
-    Figures are finite numbers: JSON has no others, and a metric that is not a number means a
-    failed run.
+    Numbers are finite: JSON has no others, and a metric that is not a number means a failed run.
 
     Attributes:
         schema_version: version of this layout.
         status: how far it came; `reason` and `step` say more where it did not end well.
+        primary: name of the metric that ranks encoders.
         resumed_from_step: step of the state that the last process continued from, None in an
             undisturbed run.
-        cell: sha256 of `identity`, which holds exactly what determines the numbers.
+        cell: sha256 of `identity`.
+        identity: exactly what determines the numbers. Its entries `backbone`, `seed` and `control`
+            tell runs of one setting apart; all other entries are the setting.
         files: name -> sha256 of the predictions, scores and curves beside the record.
         encoder_at_step0: hashes of the encoder's parameters in the trainer and in the file.
         cost: seconds, samples a second, bytes of memory, device, steps executed.
-        created, updated: UTC, ISO 8601.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -49,12 +65,12 @@ class Record(BaseModel):
     schema_version: int = SCHEMA
     status: Status
     reason: str | None = None
-    step: int = 0
+    step: Annotated[int, Field(ge=0)] = 0
     primary: str
     metrics: dict[str, Measured] = Field(default_factory=dict)
     evaluator: str | None = None
     resumed_from_step: int | None = None
-    cell: str
+    cell: Sha256
     identity: dict[str, Any]
     task: str
     backbone: dict[str, Any]
@@ -73,14 +89,46 @@ class Record(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     git_commit: str | None = None
     command: str = ""
-    created: str
-    updated: str
+    created: Time
+    updated: Time
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.status == "finished" and self.primary not in self.metrics:
+            raise ValueError(f"a finished run has its primary metric `{self.primary}`")
+        if not isinstance(self.backbone.get("name"), str):
+            raise ValueError("`backbone.name` must be a text")
+        for name in type(self).model_fields:
+            for place, number in _not_finite(getattr(self, name), name):
+                raise ValueError(f"`{place}` is {number}, which JSON does not have")
+        return self
+
+    def figure(self) -> Measured:
+        """The primary metric; a KeyError where the run is not finished."""
+        return self.metrics[self.primary]
+
+    def to_json(self) -> str:
+        """The record as text, checked; equal records give equal text.
+
+        Raises:
+            ResultsError: it is not one that `parse` would accept, a number not finite for example.
+        """
+        try:
+            checked = type(self).model_validate(self.model_dump())
+        except ValidationError as error:
+            raise ResultsError(f"the record cannot be kept: {_first(error)}") from None
+        return json.dumps(checked.model_dump(mode="json"), indent=1, ensure_ascii=False) + "\n"
 
 
 def write(record: Record, folder: Path) -> Path:
-    """Write `record.json` into the run's folder, whole or not at all."""
+    """Write `record.json` into the run's folder, whole or not at all.
+
+    Raises:
+        ResultsError: the record is malformed.
+        OSError: the file cannot be written; an earlier record stays.
+    """
     path = folder / NAME
-    write_text(path, record.model_dump_json(indent=1) + "\n")
+    write_text(path, record.to_json())
     return path
 
 
@@ -95,6 +143,8 @@ def read(path: Path) -> Record:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise ResultsError(f"cannot read the record `{path}`: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ResultsError(f"`{path}` is no record: it is not UTF-8 text") from None
     return parse(text, str(path))
 
 
@@ -105,17 +155,41 @@ def parse(text: str, place: str) -> Record:
         ResultsError: truncated, malformed, or of a newer version.
     """
     try:
-        version = _Version.model_validate_json(text).schema_version
-        if version <= SCHEMA:
-            return Record.model_validate_json(text)
+        content = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        where = "truncated or malformed JSON" if text.strip() else "the file is empty"
+        raise ResultsError(f"`{place}` is no whole record: {where} ({error})") from None
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int):
+        raise ResultsError(f"`{place}` is no record: it has no `schema_version`")
+    if version > SCHEMA:
+        raise ResultsError(
+            f"`{place}` is of layout {version}, this version knows up to {SCHEMA}: update harness"
+        )
+    try:
+        return Record.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise ResultsError(f"`{place}` is no whole record: {name}: {first['msg']}") from None
-    raise ResultsError(
-        f"`{place}` is of layout {version}, this version knows up to {SCHEMA}: update harness"
-    )
+        raise ResultsError(f"`{place}` is no whole record: {_first(error)}") from None
 
 
-class _Version(BaseModel):
-    schema_version: int
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _first(error: ValidationError) -> str:
+    """The first problem in words."""
+    problem = error.errors()[0]
+    name = ".".join(str(part) for part in problem["loc"])
+    words = problem["msg"].removeprefix("Value error, ")
+    return f"`{name}`: {words}" if name else words
+
+
+def _not_finite(value: Any, place: str) -> Iterator[tuple[str, float]]:
+    if isinstance(value, float) and not math.isfinite(value):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _not_finite(inner, f"{place}.{key}")
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _not_finite(inner, f"{place}.{number}")

@@ -34,6 +34,10 @@ class RecipeError(ValueError):
     """A setting that the user can mend: unknown, of the wrong type, out of range."""
 
 
+class DependencyError(ValueError):
+    """A package that the task needs is not installed; the message says how to install it."""
+
+
 class Term(NamedTuple):
     """One term of a loss, as a sum and the number that it is divided by.
 

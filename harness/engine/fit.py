@@ -47,6 +47,7 @@ def quiet_lightning() -> Iterator[None]:
         for message in (
             r".*does not have many workers.*",
             r".*find_unused_parameters=True was specified.*",
+            r"Found \d+ module\(s\) in eval mode.*",
             r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
         ):
             warnings.filterwarnings("ignore", message=message)

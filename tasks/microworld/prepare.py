@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -35,10 +35,10 @@ def fill(
         layers["depth"] = ("uint16", (rows, *world.size))
         layers["instances"] = ("uint8", (rows, *world.size))
     for name, (dtype, shape) in layers.items():
-        np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.dtype(dtype), shape).flush()
+        _allocate(folder / f"{name}.npy", np.dtype(dtype), shape)
     if workers is None:
-        workers = 0 if rows < _SMALL else len(os.sched_getaffinity(0)) if _LINUX else os.cpu_count()
-    jobs = _jobs(folder, world, max(1, workers or 1))
+        workers = 0 if rows < _SMALL else _cores()
+    jobs = _jobs(folder, world, max(1, workers))
     done = 0
 
     def report(new: int) -> None:
@@ -59,7 +59,18 @@ def fill(
     return names
 
 
-_LINUX = hasattr(os, "sched_getaffinity")
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _allocate(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...]) -> None:
+    """Create an array file; a full disk is told here and not by a signal when it is written."""
+    np.lib.format.open_memmap(path, "w+", dtype, shape).flush()
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def _jobs(folder: Path, world: "Microworld", workers: int) -> list[Job]:
@@ -121,7 +132,8 @@ def _run_beside(jobs: list[Job], report: Callable[[int], None]) -> None:
             assert process.stderr is not None
             text = process.stderr.read()
             if process.wait() != 0:
-                errors.append(text.strip())
+                last = text.strip().splitlines()[-1:]
+                errors.append(last[0] if last else f"exit status {process.returncode}")
     finally:
         for process in processes:
             process.kill()
@@ -130,7 +142,7 @@ def _run_beside(jobs: list[Job], report: Callable[[int], None]) -> None:
                 if stream is not None:
                     stream.close()
     if errors:
-        raise OSError(f"a rendering process failed: {errors[0].splitlines()[-1]}")
+        raise OSError(f"a rendering process failed: {errors[0]}")
 
 
 def _join(folder: Path) -> None:

@@ -45,7 +45,9 @@ def write_sheet(
         if split != "pretraining" or not kind.startswith("novel"):
             rows.append(_object_row(seed, first, kind, size, zoom))
     rows += [_video_row(seed, first + n, size, zoom) for n in range(4)]
-    _sheet(rows).save(path)
+    beside = path.with_name(f"{path.name}.part")
+    _sheet(rows).save(beside, format="PNG")
+    beside.replace(path)
 
 
 def _look(

@@ -108,12 +108,14 @@ class Microworld:
         interruption leaves is never taken for a data set. Raises DataError for files that cannot
         be written or are damaged.
         """
+        if (self.folder / storage.MANIFEST).exists():
+            storage.verify(self.folder)
+            return
         partial = self.folder.with_name(self.folder.name + ".partial")
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder.with_name(self.folder.name + ".lock")):
                 if (self.folder / storage.MANIFEST).exists():
-                    storage.verify(self.folder)
                     return
                 shutil.rmtree(partial, ignore_errors=True)
                 partial.mkdir()

@@ -103,3 +103,13 @@ def test_heads_of_published_widths_need_not_be_given(tmp_path):
     loaded = backbones.load(tmp_path / "vit.safetensors")
     assert loaded.spec.arch["num_heads"] == 3
     assert any("published table of widths" in note for note in loaded.spec.notes)
+
+
+def test_position_table_of_new_encoders_is_that_of_the_reference(mae_file, mae_heads):
+    """The fixture's table is the reference's own with noise of deviation 0.02 or so added."""
+    noisy = backbones.load(mae_file, arch=mae_heads).encoder.pos_embed
+    assert (noisy - sine_cosine(48, (6, 6), 1)).std() < 0.05
+    transposed = (
+        sine_cosine(48, (6, 6), 1)[:, 1:].unflatten(1, (6, 6)).transpose(1, 2).flatten(1, 2)
+    )
+    assert (noisy[:, 1:] - transposed).std() > 0.2

@@ -8,11 +8,15 @@ from tasks.microworld.scene import Capsule, Scene, Sphere
 
 
 def cast(
-    scene: Scene, size: tuple[int, int], offset: tuple[float, float] = (0.0, 0.0)
+    scene: Scene,
+    size: tuple[int, int],
+    offset: tuple[float, float] = (0.0, 0.0),
+    only: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return depth (H, W) in metres and parts (H, W) as `Rendered` numbers them.
 
-    `offset` moves the point in the pixel that is looked through, in pixels.
+    `offset` moves the point in the pixel that is looked through, in pixels. `only` names the one
+    part that is there.
     """
     height, width = size
     camera = scene.camera
@@ -34,11 +38,13 @@ def cast(
     for number, (axis, side) in enumerate(planes):
         with np.errstate(divide="ignore"):
             t = (corners[side][axis] - eye[axis]) / ray[..., axis]
-        _keep(depth, parts, np.where(t > 0, t, np.inf), -1 - number)
+        if only in (None, -1 - number):
+            _keep(depth, parts, np.where(t > 0, t, np.inf), -1 - number)
     number = 0
     for one in scene.instances:
         for part in one.parts:
-            _keep(depth, parts, _entry(part.shape, eye, ray), number)
+            if only in (None, number):
+                _keep(depth, parts, _entry(part.shape, eye, ray), number)
             number += 1
     return depth, parts
 

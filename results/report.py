@@ -1,0 +1,219 @@
+"""The leaderboard: Markdown that depends on the records alone, byte for byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from results.compare import compare
+from results.record import Record
+from results.settings import differences, key, setting
+from results.statistics import Interval, interval
+
+if TYPE_CHECKING:
+    from results.table import Table
+
+ARROWS = {"higher": "↑", "lower": "↓"}
+NOTES = (
+    "Mean and 95 % interval over seeds and test samples, n seeds. A rank counts the encoders that "
+    "are better by a paired comparison over common seeds (the interval of the difference excludes "
+    "0; not corrected for many comparisons), so tied encoders share one. With one seed nothing is "
+    "separated. A result speaks of the encoder file that was measured."
+)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoder in one setting.
+
+    Attributes:
+        name: as shown.
+        records: finished, one a seed, by seed.
+        interval: of the primary metric.
+    """
+
+    name: str
+    records: tuple[Record, ...]
+    interval: Interval
+
+
+@dataclass(frozen=True)
+class Section:
+    """One setting: what is ranked, and what is not, with the reason.
+
+    Attributes:
+        title: task, data set, protocol and scale.
+        ranked: entries with their rank, best first.
+        unranked: (name, seeds, figure, reason).
+    """
+
+    title: str
+    metric: str
+    ranked: tuple[tuple[int, Entry], ...]
+    unranked: tuple[tuple[str, str, str, str], ...]
+
+
+def leaderboard(table: Table) -> str:
+    """Encoders by task: mean, 95 % interval, number of seeds, and what could not be ranked."""
+    return render(sections(table.records()))
+
+
+def sections(records: Iterable[Record]) -> list[Section]:
+    """One section for each task, data set, protocol, scale and metric, in that order."""
+    groups: dict[tuple[str, ...], list[Record]] = {}
+    for record in sorted(records, key=lambda r: (r.backbone["name"], r.seed, r.cell)):
+        place = (record.task, record.dataset, record.protocol, record.scale, record.primary)
+        groups.setdefault(place, []).append(record)
+    return [_section(place, groups[place]) for place in sorted(groups)]
+
+
+def render(found: Sequence[Section]) -> str:
+    """The sections as Markdown."""
+    lines = ["# Leaderboard", ""]
+    if not found:
+        return "\n".join([*lines, "There are no records.", ""])
+    lines += [NOTES, ""]
+    titles = [f"{section.title}: {section.metric}" for section in found]
+    best = [{entry.name: entry.interval for _, entry in section.ranked} for section in found]
+    names = sorted({name for column in best for name in column})
+    if names:
+        body = [[name, *(_figure(column.get(name)) for column in best)] for name in names]
+        lines += [*_table(["encoder", *titles], body), ""]
+    for title, section in zip(titles, found, strict=True):
+        lines += [f"## {title}", ""]
+        if section.ranked:
+            lines += [*_table(["rank", "encoder", "mean [95 %]", "note"], _ranks(section)), ""]
+        if section.unranked:
+            columns = ["not ranked", "seeds", "mean [95 %]", "reason"]
+            lines += [*_table(columns, section.unranked), ""]
+    return "\n".join(lines)
+
+
+def _section(place: tuple[str, ...], records: list[Record]) -> Section:
+    names = _names(records)
+    finished = [r for r in records if r.status == "finished" and r.control is None]
+    common = _most_used(finished)
+    groups: dict[tuple[str, str, str], list[Record]] = {}
+    for record in records:
+        why = _reason(record, common)
+        setting_key = key(setting(record)) if why else ""
+        groups.setdefault((names[record.cell], why, setting_key), []).append(record)
+    entries = [_entry(n, group) for (n, why, _), group in sorted(groups.items()) if not why]
+    unranked = [
+        (name, ", ".join(str(r.seed) for r in group), _unranked_figure(group), why)
+        for (name, why, _), group in sorted(groups.items())
+        if why
+    ]
+    better = next((r.figure().better for r in records if r.status == "finished"), None)
+    metric = place[-1] + (f" {ARROWS[better]}" if better else "")
+    return Section(" / ".join(place[:-1]), metric, _ranked(entries, better), tuple(unranked))
+
+
+def _entry(name: str, records: list[Record]) -> Entry:
+    ordered = sorted(records, key=lambda record: record.seed)
+    figures = [record.figure() for record in ordered]
+    found = interval(
+        [figure.value for figure in figures],
+        [figure.error for figure in figures],
+        [figure.n for figure in figures],
+    )
+    return Entry(name, tuple(ordered), found)
+
+
+def _ranked(entries: list[Entry], better: str | None) -> tuple[tuple[int, Entry], ...]:
+    sign = 1 if better == "lower" else -1
+    ranks = {
+        entry.name: 1 + sum(_beats(other, entry) for other in entries if other is not entry)
+        for entry in entries
+    }
+    ordered = sorted(entries, key=lambda e: (ranks[e.name], sign * e.interval.mean, e.name))
+    return tuple((ranks[entry.name], entry) for entry in ordered)
+
+
+def _beats(a: Entry, b: Entry) -> bool:
+    """Whether a is better than b by a paired comparison over the seeds that both have."""
+    seeds = {r.seed for r in a.records} & {r.seed for r in b.records}
+    if len(seeds) < 2:
+        return False
+    found = compare(
+        [r for r in a.records if r.seed in seeds], [r for r in b.records if r.seed in seeds]
+    )
+    return found.separated and found.gain > 0
+
+
+def _most_used(finished: list[Record]) -> Record | None:
+    """A record of the setting that most encoders, then most runs have; ties go by content."""
+    groups: dict[str, list[Record]] = {}
+    for record in finished:
+        groups.setdefault(key(setting(record)), []).append(record)
+    if not groups:
+        return None
+    order = sorted(groups, key=lambda k: (-_encoders(groups[k]), -len(groups[k]), k))
+    return groups[order[0]][0]
+
+
+def _encoders(records: list[Record]) -> int:
+    return len({_encoder(record) for record in records})
+
+
+def _reason(record: Record, common: Record | None) -> str:
+    """Why a record is not ranked; empty where it is."""
+    if record.status != "finished":
+        words = f": {record.reason}" if record.reason else ""
+        return f"{record.status} at step {record.step}{words}"
+    other = [] if common is None else differences(setting(record), setting(common))
+    parts = [f"control: {record.control}"] if record.control else []
+    if other:
+        shown = "; ".join(other[:3]) + (f"; {len(other) - 3} more" if len(other) > 3 else "")
+        parts.append(f"other setting than the ranked: {shown}")
+    return ", ".join(parts)
+
+
+def _names(records: list[Record]) -> dict[str, str]:
+    """Cell -> the encoder's name, with its hash where two files have the same name."""
+    files: dict[str, set[str]] = {}
+    for record in records:
+        files.setdefault(record.backbone["name"], set()).add(_encoder(record))
+    return {
+        r.cell: r.backbone["name"]
+        if len(files[r.backbone["name"]]) == 1
+        else f"{r.backbone['name']} ({_encoder(r)[:8]})"
+        for r in records
+    }
+
+
+def _encoder(record: Record) -> str:
+    return str(record.backbone.get("sha256"))
+
+
+def _unranked_figure(records: list[Record]) -> str:
+    done = all(record.status == "finished" for record in records)
+    return _figure(_entry("", records).interval if done else None)
+
+
+def _ranks(section: Section) -> list[list[str]]:
+    shared = [rank for rank, _ in section.ranked]
+    return [
+        [
+            f"{rank}{'=' if shared.count(rank) > 1 else ''}",
+            entry.name,
+            _figure(entry.interval),
+            entry.interval.note,
+        ]
+        for rank, entry in section.ranked
+    ]
+
+
+def _figure(found: Interval | None) -> str:
+    if found is None:
+        return "-"
+    bounds = "" if found.low is None else f" [{found.low:.4f}, {found.high:.4f}]"
+    return f"{found.mean:.4f}{bounds}, n={found.seeds}"
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(" ".join(c.split()).replace("|", "\\|") for c in cells) + " |"
+
+    return [line(columns), "|" + "---|" * len(columns), *(line(row) for row in rows)]

@@ -1,0 +1,82 @@
+"""Bad input of `harness run` ends before anything is trained: one line, exit code 2."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from harness.cli.main import call
+
+SMOKE = ["run", "--task", "pretraining", "--scale", "smoke", "--workers", "0"]
+
+
+def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line on stderr of a command that must end with exit code 2."""
+    assert call(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    # The phase that makes data may have shown itself before; the error is one line, and the last.
+    assert "Traceback" not in err
+    *_, last = err.splitlines()
+    assert last.startswith("error: ")
+    return last
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "train.bach_size=4"], "there is `batch_size`"),
+        (["--set", "train.batch_size=many"], "`train.batch_size`"),
+        (["--set", "train.batch_size=0"], "greater than or equal to 1"),
+        (["--set", "train.batch_size"], "needs the form"),
+        (["--set", "optimizer.lr=-1"], "`optimizer.lr`"),
+        (["--set", "train.steps.x=1"], "is a value, not a section"),
+        (["--dataset", "imagenett"], "there is no data set `imagenett`"),
+        (["--dataset", "images"], "no recipe for `images` at scale `smoke`"),
+        (["--config", "nothing.yaml"], "cannot read the recipe `nothing.yaml`"),
+        (["--backbone", "random", "--control", "constant"], "a cell has one control"),
+    ],
+)
+def test_recipe_and_options(
+    arguments: list[str], words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert words in said([*SMOKE, "--output", str(tmp_path / "out"), *arguments], capsys)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("a: [", "not valid YAML at line"), ("- 1", "must hold sections"), ("task: 3", "`task`")],
+)
+def test_recipe_files(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(text)
+    assert words in said([*SMOKE, "--config", str(recipe)], capsys)
+
+
+def test_an_output_that_cannot_be_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    for place in ("file", "file/below"):
+        assert "file" in said([*SMOKE, "--output", str(tmp_path / place)], capsys)
+    assert (tmp_path / "file").read_text() == ""
+
+
+def test_a_table_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "text.sqlite").write_text("this is no database, " * 100)
+    with sqlite3.connect(tmp_path / "newer.sqlite") as connection:
+        connection.execute("create table about (schema_version integer primary key)")
+        connection.execute("insert into about values (99)")
+    output = ["--output", str(tmp_path / "out")]
+    for url in (
+        f"sqlite:///{tmp_path}/text.sqlite",
+        f"sqlite:///{tmp_path}/newer.sqlite",
+        f"sqlite:///{tmp_path}/text.sqlite/below.sqlite",
+        "no url at all",
+    ):
+        said([*SMOKE, *output, "--results", url], capsys)
