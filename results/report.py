@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -159,32 +160,31 @@ def _encoders(records: list[Record]) -> int:
 
 def _reason(record: Record, common: Record | None) -> str:
     """Why a record is not ranked; empty where it is."""
+    parts = [f"control: {record.control}"] if record.control else []
     if record.status != "finished":
         words = f": {record.reason}" if record.reason else ""
-        return f"{record.status} at step {record.step}{words}"
+        parts.append(f"{record.status} at step {record.step}{words}")
+        return ", ".join(parts)
     other = [] if common is None else differences(setting(record), setting(common))
-    parts = [f"control: {record.control}"] if record.control else []
     if other:
-        shown = "; ".join(other[:3]) + (f"; {len(other) - 3} more" if len(other) > 3 else "")
-        parts.append(f"other setting than the ranked: {shown}")
+        more = f"; {len(other) - 3} more" if len(other) > 3 else ""
+        parts.append(f"other setting than the ranked: {'; '.join(other[:3])}{more}")
     return ", ".join(parts)
 
 
 def _names(records: list[Record]) -> dict[str, str]:
-    """Cell -> the encoder's name, with its hash where two files have the same name."""
-    files: dict[str, set[str]] = {}
+    """Cell -> its encoder's name: one for each file, with the hash where two files share it."""
+    files: dict[str, str] = {}
     for record in records:
-        files.setdefault(record.backbone["name"], set()).add(_encoder(record))
-    return {
-        r.cell: r.backbone["name"]
-        if len(files[r.backbone["name"]]) == 1
-        else f"{r.backbone['name']} ({_encoder(r)[:8]})"
-        for r in records
-    }
+        files.setdefault(_encoder(record), record.backbone["name"])
+    shared = [name for name, count in Counter(files.values()).items() if count > 1]
+    shown = {f: f"{name} ({f[:8]})" if name in shared else name for f, name in files.items()}
+    return {record.cell: shown[_encoder(record)] for record in records}
 
 
 def _encoder(record: Record) -> str:
-    return str(record.backbone.get("sha256"))
+    """What tells encoders apart: the file, or the name where there is none."""
+    return str(record.backbone.get("sha256") or record.backbone["name"])
 
 
 def _unranked_figure(records: list[Record]) -> str:

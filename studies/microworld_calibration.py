@@ -395,7 +395,8 @@ def main() -> None:
     chosen = parser.parse_args()
     torch.set_num_threads(1)
     lines = [
-        f"World version {WORLD_VERSION}, {SELECTION} selection scenes (tracking: 40 videos), seed 0.",
+        f"World version {WORLD_VERSION}, seed 0: {TRAIN} training and {SELECTION} selection scenes "
+        "(tracking: 120 and 40 videos).",
         "",
         "| annotation | metric | small net from scratch | without looking |",
         "|---|---|---|---|",

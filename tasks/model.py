@@ -45,7 +45,9 @@ class TaskModel(nn.Module, ABC):
     def head_layer_ids(self, last: int) -> dict[str, int]:
         """Layer number of each parameter outside the encoder; `last` is the encoder's number
         for what comes after its blocks."""
-        return {name: last for name, _ in self.named_parameters() if not name.startswith("backbone.")}
+        return {
+            name: last for name, _ in self.named_parameters() if not name.startswith("backbone.")
+        }
 
     @staticmethod
     def pixels(batch: dict[str, Any]) -> Tensor:

@@ -35,7 +35,7 @@ def prepare(
 
         def progress(now: int, total: int) -> None:
             nonlocal done
-            advance(now - done if now >= done else now)
+            advance(now - done)
             done = now
 
         microworld.prepare_all(scale, progress, root)

@@ -25,6 +25,9 @@ def pretrain(
         Literal["smoke", "tiny", "paper"],
         typer.Option(help="Seconds, about half an hour on two cores, or the published recipe."),
     ] = "tiny",
+    objective: Annotated[
+        Literal["simmim", "mae"], typer.Option(help="Whose recipe; MAE's is at scale `paper`.")
+    ] = "simmim",
     dataset: Annotated[
         str | None, typer.Option(help="`microworld` or `images`; the recipe's own by default.")
     ] = None,
@@ -78,7 +81,7 @@ def pretrain(
         devices=devices,
         precision=precision,
         sets=tuple(sets or ()),
-        config=config,
+        config=config or _recipe(objective, scale),
         output=runs,
         limit=limit,
         max_steps=max_steps,
@@ -148,6 +151,27 @@ def _comparison(verdict: Verdict) -> list[str]:
 
 def _spread(error: float | None) -> str:
     return "" if error is None else f" ± {error:.4f}"
+
+
+def _recipe(objective: str, scale: str) -> Path | None:
+    """The shipped recipe where it is not the scale's own.
+
+    Raises:
+        UserError: there is none at this scale.
+    """
+    if objective == "simmim":
+        return None
+    from harness.errors import UserError
+    from harness.recipes import recipe_files
+
+    files = recipe_files("pretraining")
+    if f"{scale}-{objective}" not in files:
+        raise UserError(
+            f"there is no recipe for `{objective}` at scale `{scale}`, only "
+            f"{', '.join(name for name in files if name.endswith(objective))}: "
+            "write one and give it with --config"
+        )
+    return files[f"{scale}-{objective}"]
 
 
 def _train(options: RunOptions, name: str, output: Path, json: bool) -> None:

@@ -48,7 +48,7 @@ def sum_over_processes(x: Tensor) -> Tensor:
     """Differentiable sum of `x` over processes."""
     if world_size() == 1:
         return x
-    total: Tensor = _Sum.apply(x)  # type: ignore[no-untyped-call]
+    total: Tensor = _Sum.apply(x)
     return total
 
 

@@ -45,9 +45,7 @@ class Outcome:
     run_id: str | None
 
 
-def execute(
-    plan: Plan, start: state.State | None, signals: Signals, console: Console
-) -> Outcome:
+def execute(plan: Plan, start: state.State | None, signals: Signals, console: Console) -> Outcome:
     """Train where the control says so, then predict the test split."""
     test = plan.datasets["test"]
     if plan.options.control == "constant":

@@ -110,8 +110,12 @@ def fit(
         module = Training(
             model,
             plan.recipe,
-            Schedule(plan.recipe.schedule, plan.recipe.optimizer.lr, plan.total_steps,
-                     plan.steps_per_epoch),
+            Schedule(
+                plan.recipe.schedule,
+                plan.recipe.optimizer.lr,
+                plan.total_steps,
+                plan.steps_per_epoch,
+            ),
             plan.stop,
             plan.options.seed,
             signals,

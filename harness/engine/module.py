@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from tasks.recipe import TaskRecipe
 
 
-
-
 @dataclass(frozen=True)
 class Watch:
     """What the outside wants to know of training, as functions it is told by.
@@ -119,7 +117,9 @@ class Training(LightningModule):
         counts = self._share(terms)
         world = collective.world_size()
         # Gradients are averaged over processes, hence the factor.
-        losses = [term.total * world / count for term, count in zip(terms.values(), counts)]
+        losses = [
+            term.total * world / count for term, count in zip(terms.values(), counts, strict=True)
+        ]
         return torch.stack(losses).sum()
 
     def _share(self, terms: dict[str, Term]) -> Tensor:
@@ -158,7 +158,7 @@ class Training(LightningModule):
             if loss != loss or loss in (float("inf"), float("-inf")):
                 raise RunFailed("the loss is not finite", step)
             row = {"step": step, "lr": self.schedule(step), "loss": loss}
-            row |= dict(zip(self._terms, terms)) if len(terms) > 1 else {}
+            row |= dict(zip(self._terms, terms, strict=True)) if len(terms) > 1 else {}
             self.curves.append(row)
             if self.trainer.loggers and (step % 10 == 0 or step + 1 == self.stop):
                 for logger in self.trainer.loggers:

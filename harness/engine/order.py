@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
+from types import FrameType
 from typing import Any
 
 import numpy as np
@@ -110,7 +112,7 @@ class Feed:
     ) -> None:
         self._loader = DataLoader(
             dataset,
-            batch_sampler=batches,  # type: ignore[arg-type]
+            batch_sampler=batches,
             num_workers=workers,
             worker_init_fn=_quiet_worker if workers else None,
             pin_memory=pin_memory,
@@ -127,12 +129,15 @@ class Feed:
 def _quiet_worker(_: int) -> None:
     """Leave signals to the main process, which saves the state and ends its workers; and keep a
     worker to one thread, since there is a worker a core."""
-    import signal
-
     import cv2
     import torch
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, _spare_once)
     cv2.setNumThreads(0)
     torch.set_num_threads(1)
+
+
+def _spare_once(signum: int, _: FrameType | None) -> None:
+    """A first SIGTERM may be meant for the whole process group; a second is for this worker."""
+    signal.signal(signum, signal.SIG_DFL)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import results
 from harness import recipes
@@ -112,9 +111,7 @@ def write_outputs(plan: Plan, outcome: Outcome, evaluation: Evaluation) -> Files
     """Predictions, scores per sample, curves, recipe and picture, each whole or not at all."""
     folder = plan.folder
     files = {
-        "predictions.parquet": predictions.write_rows(
-            outcome.rows, folder / "predictions.parquet"
-        ),
+        "predictions.parquet": predictions.write_rows(outcome.rows, folder / "predictions.parquet"),
         "per_sample.parquet": predictions.write_columns(
             evaluation.per_sample, folder / "per_sample.parquet"
         ),
@@ -128,6 +125,4 @@ def write_outputs(plan: Plan, outcome: Outcome, evaluation: Evaluation) -> Files
 def _write_picture(plan: Plan, outcome: Outcome, path: Path) -> None:
     beside = path.with_suffix(".part.png")
     plan.task.draw(outcome.rows, plan.datasets["test"]).save(beside)
-    os.replace(beside, path)
-
-
+    beside.replace(path)

@@ -26,7 +26,7 @@ class Counts:
 
 COUNTS: dict[str, Counts] = {
     "smoke": Counts(training=32, selection=16, test=16),
-    "tiny": Counts(training=2000, selection=300, test=500),
+    "tiny": Counts(training=2048, selection=256, test=512),
 }
 """By scale; at `paper`, runs read the published data sets instead."""
 

@@ -60,7 +60,9 @@ def roi_align(
         (n, C, height, width).
     """
     if pool_mode != "avg":
-        raise DependencyError(f"mmcv.ops.roi_align: pool_mode {pool_mode!r} is not served, `avg` is")
+        raise DependencyError(
+            f"mmcv.ops.roi_align: pool_mode {pool_mode!r} is not served, `avg` is"
+        )
     from torchvision import ops
 
     size = (output_size, output_size) if isinstance(output_size, int) else tuple(output_size)

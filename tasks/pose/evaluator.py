@@ -103,9 +103,7 @@ def evaluate(
     return Figures(stats, counts, matches["all"])
 
 
-def oks_matrix(
-    detected: Array, true: Array, boxes: Array, areas: Array, sigmas: Array
-) -> Array:
+def oks_matrix(detected: Array, true: Array, boxes: Array, areas: Array, sigmas: Array) -> Array:
     """Object keypoint similarity (D,G) of joints (D,K,2) and (G,K,3), truth with boxes (G,4).
 
     exp(-d^2 / (2 area (2 sigma)^2)), mean over the labelled joints; a person without any is

@@ -21,7 +21,9 @@ COCO = {
 }
 """OKS constants of COCO (cocoeval.py), by joint without its side."""
 
-CROWDPOSE = {name: COCO[name] for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")} | {
+CROWDPOSE = {
+    name: COCO[name] for name in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+} | {
     "head": 0.079,
     "neck": 0.079,
 }
@@ -101,7 +103,9 @@ def _pairs_by_name(names: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _mirror(name: str) -> str:
-    return re.sub("left", lambda m: {"left": "right", "Left": "Right"}.get(m[0], "RIGHT"), name, flags=re.I)
+    return re.sub(
+        "left", lambda m: {"left": "right", "Left": "Right"}.get(m[0], "RIGHT"), name, flags=re.I
+    )
 
 
 def _known_sigmas(names: Sequence[str]) -> list[float]:

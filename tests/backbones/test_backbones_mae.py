@@ -106,9 +106,9 @@ def test_heads_of_published_widths_need_not_be_given(tmp_path):
 
 
 def test_position_table_of_new_encoders_is_that_of_the_reference(mae_file, mae_heads):
-    """The fixture's table is the reference's own with noise of deviation 0.02 or so added."""
+    """The fixture's table is the reference's own with noise of deviation 0.05 added."""
     noisy = backbones.load(mae_file, arch=mae_heads).encoder.pos_embed
-    assert (noisy - sine_cosine(48, (6, 6), 1)).std() < 0.05
+    assert (noisy - sine_cosine(48, (6, 6), 1)).std() < 0.06
     transposed = (
         sine_cosine(48, (6, 6), 1)[:, 1:].unflatten(1, (6, 6)).transpose(1, 2).flatten(1, 2)
     )

@@ -1,13 +1,16 @@
 """An encoder is pre-trained, exported, loaded and verified; the shipped one holds."""
 
 import json
+import math
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 import backbones
 
@@ -45,6 +48,47 @@ def test_an_encoder_goes_out_and_comes_back(tmp_path: Path) -> None:
     other = harness(tmp_path, "pretrain", "--scale", "smoke", "--name", "small", "--seed", "1")
     assert other.returncode == 2
     assert "holds another encoder" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("objective", "narrow"),
+    [
+        ("simmim", {}),
+        ("mae", {"decoder_embed_dim": 32, "decoder_depth": 1, "decoder_num_heads": 2}),
+    ],
+)
+def test_paper_recipes_run_on_imagenets_layout(
+    objective: str, narrow: dict[str, int], tmp_path: Path
+) -> None:
+    """Overridden: width, depth, heads, decoder, image size 224 to 64, batch size, length."""
+    rng = np.random.default_rng(0)
+    for name in ("train/a/0", "train/a/1", "train/b/2", "train/b/3", "val/a/0", "val/b/1"):
+        path = tmp_path / f"images/{name}.JPEG"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (80, 100, 3), dtype=np.uint8)).save(path)
+    sets = {"encoder.embed_dim": 48, "encoder.depth": 2, "encoder.num_heads": 3}
+    sets |= {f"encoder.{key}": value for key, value in narrow.items()}
+    words = [f"{key}={value}" for key, value in sets.items()]
+    words += ["backbone.input_size=[64, 64]", "train.batch_size=4"]
+    made = harness(
+        tmp_path,
+        *("pretrain", "--scale", "paper", "--objective", objective, "--max-steps", "3"),
+        *("--data-root", "images", "--workers", "0", "--name", objective),
+        *(word for assignment in words for word in ("--set", assignment)),
+    )
+    assert made.returncode == 0, made.stderr
+    folder = tmp_path / "pretrained" / objective
+    backbone = backbones.load(
+        folder / "encoder.safetensors", arch={"num_heads": 3}, keep=("decoder",)
+    )
+    assert backbone.spec.objective == objective
+    losses = [float(line.split(",")[2]) for line in _lines(folder / "loss.csv")[1:]]
+    assert len(losses) == 3
+    assert all(math.isfinite(loss) for loss in losses)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
 
 
 @pytest.mark.parametrize("name", [n for n, e in backbones.catalogue().items() if e.shipped])

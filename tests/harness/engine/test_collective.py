@@ -25,7 +25,9 @@ def _batch() -> torch.Tensor:
 
 
 def _process(rank: int, folder: str) -> None:
-    dist.init_process_group("gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{folder}/rendezvous", rank=rank, world_size=2
+    )
     net = _network()
     with_global_statistics(net)
     x = _batch()[rank::2]

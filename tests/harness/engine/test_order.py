@@ -12,7 +12,9 @@ from harness.engine.order import Batches, Feed, Items, Share, Visits, sample_key
 from tests.harness.engine.toy import ToyData
 
 
-def batches(start: int = 0, stop: int = 40, rank: int = 0, world: int = 1) -> list[list[tuple[int, int]]]:
+def batches(
+    start: int = 0, stop: int = 40, rank: int = 0, world: int = 1
+) -> list[list[tuple[int, int]]]:
     return list(Batches(3, 37, 6, start, stop, rank, world))
 
 

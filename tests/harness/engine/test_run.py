@@ -37,9 +37,19 @@ def numbers(record: Record) -> dict[str, Any]:
     return {name: metric.value for name, metric in record.metrics.items()} | dict(record.files)
 
 
-def started(output: Path, *sets: str, devices: int = 1, pause: float = 0.0) -> subprocess.Popen[str]:
+def started(
+    output: Path, *sets: str, devices: int = 1, pause: float = 0.0
+) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "tests.harness.engine.toy", str(output), str(devices), str(pause), *sets],
+        [
+            sys.executable,
+            "-m",
+            "tests.harness.engine.toy",
+            str(output),
+            str(devices),
+            str(pause),
+            *sets,
+        ],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
         stderr=subprocess.PIPE,
         text=True,
@@ -66,9 +76,7 @@ def test_training_beats_the_constant(undisturbed: Record, tmp_path: Path) -> Non
     assert undisturbed.metrics["error"].value < 0.7 * constant.metrics["error"].value
 
 
-def test_a_finished_cell_is_not_run_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_cell_is_not_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = run(toy.options(tmp_path), QUIET)
     monkeypatch.setattr("harness.engine.run.execute", lambda *_: pytest.fail("run again"))
     assert run(toy.options(tmp_path), QUIET) == first
@@ -200,7 +208,9 @@ def test_a_loss_that_is_not_finite_fails_with_the_step(
         calls += 1
         terms = plain(self, batch)
         if calls == 9:
-            terms["squared"] = terms["squared"]._replace(total=terms["squared"].total * float("nan"))
+            terms["squared"] = terms["squared"]._replace(
+                total=terms["squared"].total * float("nan")
+            )
         return terms
 
     monkeypatch.setattr(toy.ToyModel, "loss", broken)
@@ -210,9 +220,7 @@ def test_a_loss_that_is_not_finite_fails_with_the_step(
     assert (record["status"], record["step"]) == ("failed", 8)
 
 
-def test_frozen_leaves_the_encoder_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_frozen_leaves_the_encoder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     record = run(toy.options(tmp_path, protocol="frozen"), QUIET)
     saved = torch.load(folder_of(tmp_path) / "state.ckpt", weights_only=True)["model"]
     file = toy.ToyEncoder(5).state_dict()

@@ -14,9 +14,7 @@ from tasks.pose import evaluator
 FIXTURES = Path(__file__).parents[2] / "fixtures/metrics"
 COCO = ("standard", "joints14", "recall_ties", "annotation_id_zero", "detections_with_box")
 CROWDPOSE = ("main", "no_easy", "joint_scores_zero", "annotation_id_zero", "hard_all_ignored")
-CROWDPOSE_SIGMAS = [
-    s / 1000 for s in (79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89, 79, 79)
-]
+CROWDPOSE_SIGMAS = [s / 1000 for s in (79, 79, 72, 72, 62, 62, 107, 107, 87, 87, 89, 89, 79, 79)]
 
 
 def read(folder: str, name: str) -> Any:
@@ -78,9 +76,7 @@ def test_the_bootstrap_knows_a_sample_without_spread() -> None:
     """Every image alike: whatever is drawn, AP stays, and its error is 0."""
     person = {"iscrowd": 0, "num_keypoints": 1, "area": 400.0, "bbox": [0, 0, 20, 20]}
     images = [{"id": i} for i in range(6)]
-    people = [
-        person | {"id": i + 1, "image_id": i, "keypoints": [5, 5, 2]} for i in range(6)
-    ]
+    people = [person | {"id": i + 1, "image_id": i, "keypoints": [5, 5, 2]} for i in range(6)]
     right = [{"image_id": i, "keypoints": [5, 5, 1], "score": 0.9} for i in range(6)]
     wrong = [{"image_id": i, "keypoints": [90, 5, 1], "score": 0.9} for i in range(6)]
     truth = {"images": images, "annotations": people}

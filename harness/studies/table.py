@@ -1,0 +1,129 @@
+"""The table of a study: a row a cell, with its interval and its difference to the reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness.console import duration, measured
+from harness.studies.executor import Outcome
+from harness.studies.model import Study
+from results import Record, ResultsError
+from results.compare import compare, within_chance
+from results.predictions import read_columns
+from results.statistics import Interval, interval
+
+SCORES = "per_sample.parquet"
+
+
+def line(outcome: Outcome) -> str:
+    """What became of a run, in a line."""
+    job = outcome.job
+    said = f"exit code {outcome.code}, see above"
+    if outcome.record is not None:
+        record = Record.model_validate(outcome.record)
+        said = f"{record.primary} {measured(record.figure())}"
+    seconds = duration(outcome.seconds)
+    return f"{job.cell}, seed {job.options.seed}: {outcome.status}, {said}, {seconds}"
+
+
+def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
+    """The table as Markdown, and what it says about chance.
+
+    Differences are paired by seed and sample; where two cells cannot be compared the table says so,
+    and why.
+    """
+    groups = {
+        cell.name: [
+            Record.model_validate(outcome.record)
+            for outcome in outcomes
+            if outcome.job.cell == cell.name and outcome.record is not None
+        ]
+        for cell in study.cells
+    }
+    reference = study.reference or study.cells[0].name
+    scores = _Scores(outcomes)
+    rows = [
+        _row(name, records, groups[reference], name == reference, scores)
+        for name, records in groups.items()
+    ]
+    head = ["cell", "seeds", _metric(groups), "95 % interval", f"minus `{reference}`", "95 %", ""]
+    lines = [_cells(head), _cells(["---"] * len(head)), *map(_cells, rows)]
+    return "\n".join([study.question, "", *lines, *_chance(groups, scores)])
+
+
+class _Scores:
+    """The per-sample scores that lie beside the records of a study."""
+
+    def __init__(self, outcomes: Sequence[Outcome]) -> None:
+        self._outputs = {
+            outcome.record["cell"]: outcome.job.options.output
+            for outcome in outcomes
+            if outcome.record is not None
+        }
+
+    def __call__(self, record: Record) -> dict[str, list[Any]] | None:
+        sha256 = record.files.get(SCORES)
+        folder = f"{record.task}/*/{record.cell[:12]}"
+        found = sorted(Path(self._outputs[record.cell]).glob(f"{folder}/{SCORES}"))
+        return read_columns(found[0], sha256) if found and sha256 else None
+
+
+def _row(
+    name: str, records: list[Record], reference: list[Record], is_reference: bool, scores: _Scores
+) -> list[str]:
+    if not records:
+        return [name, "0", "", "", "", "", "no finished run"]
+    figures = [record.figure() for record in records]
+    found = interval(
+        [figure.value for figure in figures],
+        [figure.error for figure in figures],
+        [figure.n for figure in figures],
+    )
+    row = [name, str(found.seeds), f"{found.mean:.4f}", _bounds(found)]
+    if is_reference:
+        return [*row, "", "", found.note]
+    try:
+        difference = compare(records, reference, scores).difference
+    except ResultsError as error:
+        return [*row, "", "", str(error)]
+    return [*row, f"{difference.mean:+.4f}", _bounds(difference), difference.note]
+
+
+def _chance(groups: dict[str, list[Record]], scores: _Scores) -> list[str]:
+    """Whether training on permuted labels stayed within chance, where the study has all three."""
+    by_control: dict[str | None, list[list[Record]]] = {}
+    for records in groups.values():
+        if records:
+            by_control.setdefault(records[0].control, []).append(records)
+    needed = [by_control.get(control) for control in ("permuted-labels", "constant", None)]
+    if not all(found and len(found) == 1 for found in needed):
+        return []
+    permuted, constant, trained = (found[0] for found in needed if found)
+    try:
+        found = within_chance(permuted, constant, trained, scores)
+    except ResultsError as error:
+        return ["", f"permuted-labels: {error}"]
+    verdict = "within chance" if found.within else "NOT within chance"
+    bound = "unknown" if found.bound is None else f"{found.bound:.4f}"
+    return [
+        "",
+        f"permuted-labels: {verdict}; upper 95 % bound of permuted - constant {bound}, "
+        f"10 % of trained - constant {found.limit:.4f}",
+    ]
+
+
+def _metric(groups: dict[str, list[Record]]) -> str:
+    names = sorted({record.primary for records in groups.values() for record in records})
+    return ", ".join(names) or "figure"
+
+
+def _bounds(found: Interval) -> str:
+    if found.low is None or found.high is None:
+        return "unknown"
+    return f"[{found.low:.4f}, {found.high:.4f}]"
+
+
+def _cells(values: Sequence[str]) -> str:
+    return f"| {' | '.join(value.replace('|', '/') for value in values)} |"

@@ -1,0 +1,163 @@
+"""Where annotated images come from: the embedded world, or files in COCO's keypoint layout."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tasks.contract import DataError, Split
+from tasks.microworld import Microworld
+from tasks.pose import images
+from tasks.pose.annotations import Annotations, Images, parse, read_json
+from tasks.pose.recipe import PoseData
+
+LICENCES = {
+    "microworld": "generated; no terms",
+    "coco": "annotations CC BY 4.0; photographs under their Flickr terms",
+    "crowdpose": "not stated by its authors; research use",
+    "folder": "not stated in the file; the owner knows",
+}
+
+
+class Source(ABC):
+    """One split of a data set: its annotations, and images by their row in them."""
+
+    annotations: Annotations
+
+    @abstractmethod
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """RGB (H, W, 3).
+
+        Raises:
+            DataError: naming the file that cannot be read.
+        """
+
+    @abstractmethod
+    def digest(self, rows: NDArray[np.int64]) -> str:
+        """Hash of the annotations and of the images in `rows`."""
+
+    def readable(self, row: int) -> bool:
+        """Whether the image can be read whole."""
+        try:
+            self.image(row)
+        except DataError:
+            return False
+        return True
+
+
+@dataclass(frozen=True)
+class World(Source):
+    """The persons of microworld's scenes."""
+
+    world: Microworld
+    annotations: Annotations
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        return self.world.image(row)
+
+    def digest(self, rows: NDArray[np.int64]) -> str:
+        return str(self.world.manifest["sha256"])
+
+
+@dataclass(frozen=True)
+class Folder(Source):
+    """An annotation file beside a folder of images."""
+
+    folder: Path
+    file_sha256: str
+    annotations: Annotations
+
+    def path(self, row: int) -> Path:
+        return self.folder / self.annotations.images.files[row]
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        width, height = self.annotations.images.sizes[row]
+        return images.read(self.path(row), (int(width), int(height)))
+
+    def digest(self, rows: NDArray[np.int64]) -> str:
+        whole = hashlib.sha256(self.file_sha256.encode())
+        for row in rows.tolist():
+            try:
+                size = self.path(row).stat().st_size
+            except OSError as error:
+                raise DataError(
+                    f"cannot read the image {self.path(row)}: {error.strerror}; people without "
+                    "their image are left out and counted with --set data.skip_unreadable=true"
+                ) from None
+            whole.update(f"{self.annotations.images.files[row]} {size}\n".encode())
+        return whole.hexdigest()
+
+
+def world(data: PoseData, split: Split) -> Microworld:
+    return Microworld(split, getattr(data.count, split), "scene", data.size, data.seed)
+
+
+def open_source(data: PoseData, split: Split) -> Source:
+    """Open a split.
+
+    Raises:
+        DataError: files that are missing (with the expected layout) or malformed.
+    """
+    if data.name == "microworld":
+        scenes = world(data, split)
+        content = scenes.to_coco_keypoints()
+        return World(scenes, parse(content, "microworld", data.area))
+    path, folder = _paths(data, split)
+    annotations = parse(read_json(path), str(path), data.area)
+    if data.held_out is not None and split != "test":
+        annotations = _hold_out(annotations, data.held_out, data.held_out_seed, split)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Folder(folder, digest, annotations)
+
+
+def layout(data: PoseData) -> str:
+    """The files that are expected below the root, in one line."""
+    assert data.annotations is not None and data.images is not None
+    files = dict.fromkeys(data.annotations.model_dump().values())
+    folders = dict.fromkeys(f"{name}/" for name in data.images.model_dump().values())
+    return ", ".join([*files, *folders])
+
+
+def _paths(data: PoseData, split: Split) -> tuple[Path, Path]:
+    assert data.annotations is not None and data.images is not None
+    if data.root is None:
+        raise DataError(f"`{data.name}` needs --data-root DIR, with {layout(data)} in it")
+    if not data.root.is_dir():
+        raise DataError(f"there is no folder {data.root}; expected there: {layout(data)}")
+    path = data.root / getattr(data.annotations, split)
+    folder = data.root / getattr(data.images, split)
+    for missing in (part for part in (path, folder) if not part.exists()):
+        raise DataError(f"{missing} is missing; expected in {data.root}: {layout(data)}")
+    return path, folder
+
+
+def _hold_out(found: Annotations, share: float, seed: int, split: Split) -> Annotations:
+    """Keep the people of the held-out images, or those of the others.
+
+    Images are ordered by a hash of the seed and their id, and the first `share` of those with
+    people is held out: the same ones wherever the file is read.
+    """
+    people, pictures = found.people, found.images
+    rows = np.unique(people.image)
+    keys = [hashlib.sha256(f"{seed}/{pictures.ids[row]}".encode()).hexdigest() for row in rows]
+    ordered = [row for _, row in sorted(zip(keys, rows.tolist(), strict=True))]
+    held = set(ordered[: math.ceil(share * len(ordered))])
+    kept = [row for row in range(len(pictures.ids)) if (row in held) == (split == "selection")]
+    renumber = {row: new for new, row in enumerate(kept)}
+    chosen = people.take(np.isin(people.image, kept))
+    return replace(
+        found,
+        images=Images(
+            pictures.ids[kept],
+            tuple(pictures.files[row] for row in kept),
+            pictures.sizes[kept],
+            pictures.crowd_index[kept],
+        ),
+        people=replace(chosen, image=np.array([renumber[r] for r in chosen.image.tolist()])),
+    )
