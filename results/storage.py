@@ -28,10 +28,7 @@ def engine_for(url: str, create: bool) -> sa.Engine:
             False.
         SQLAlchemyError, ModuleNotFoundError: the database or its driver cannot be used.
     """
-    try:
-        parsed = sa.make_url(url)
-    except (sa.exc.ArgumentError, ValueError):
-        raise ResultsError(f"`{url}` is not the URL of a results table: {DEFAULT_HINT}") from None
+    parsed = _parsed(url)
     dialect = parsed.get_backend_name()
     if dialect not in SERVED:
         raise ResultsError(
@@ -41,6 +38,15 @@ def engine_for(url: str, create: bool) -> sa.Engine:
     if dialect == "sqlite":
         _set_up_sqlite(engine, create)
     return engine
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown.
+
+    Raises:
+        ResultsError: it is none.
+    """
+    return _parsed(url).render_as_string(hide_password=True)
 
 
 @contextmanager
@@ -53,6 +59,13 @@ def writing(engine: sa.Engine) -> Iterator[sa.Connection]:
 def inserting(dialect: str, table: sa.Table) -> Insert:
     """An INSERT that knows ON CONFLICT, which standard SQL does not have."""
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+
+
+def _parsed(url: str) -> sa.URL:
+    try:
+        return sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise ResultsError(f"`{url}` is not the URL of a results table: {DEFAULT_HINT}") from None
 
 
 def _set_up_sqlite(engine: sa.Engine, create: bool) -> None:

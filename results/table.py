@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from results import record as records
 from results.files import ResultsError
 from results.record import Record
-from results.storage import DEFAULT_HINT, engine_for, inserting, writing
+from results.storage import DEFAULT_HINT, engine_for, inserting, without_password, writing
 
 SCHEMA = 1
 
@@ -77,10 +77,9 @@ class Table:
     """
 
     def __init__(self, url: str, create: bool = True) -> None:
-        with _explained(url):
-            self._engine = engine_for(url, create)
-        self.url = self._engine.url.render_as_string(hide_password=True)
+        self.url = without_password(url)
         with _explained(self.url):
+            self._engine = engine_for(url, create)
             self._open()
 
     def put(self, record: Record) -> None:

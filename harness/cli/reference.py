@@ -40,7 +40,7 @@ def options(command: Any) -> Iterator[tuple[str, str, str]]:
     """Name, help and default of each argument and option of a command."""
     for parameter in command.params:
         if parameter.param_type_name == "argument":
-            name = parameter.metavar or parameter.name.upper()
+            name = (parameter.metavar or parameter.name.upper()).replace("|", " or ")
         else:
             name = ", ".join(f"`{flag}`" for flag in parameter.opts)
         default = parameter.default

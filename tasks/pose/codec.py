@@ -74,8 +74,9 @@ def decode(codec: Any, maps: NDArray[np.float32]) -> tuple[NDArray[np.float64], 
     """Decode maps (B, K, rows, columns) to joints (B, K, 2) in the codec's crop pixels, and their
     scores (B, K).
 
-    A map that is 0 or less everywhere has no maximum: its joint is the middle of the crop, with
-    score 0 (mmpose gives NaN or a place outside).
+    Where mmpose fails, so that any network can be scored: a map that is 0 or less everywhere has
+    no maximum, its joint is the middle of the crop with score 0; a maximum whose surroundings
+    are flat is not refined.
     """
     width, height = codec.input_size
     points = np.empty((*maps.shape[:2], 2))
@@ -83,8 +84,23 @@ def decode(codec: Any, maps: NDArray[np.float32]) -> tuple[NDArray[np.float64], 
     flat = maps.max(axis=(2, 3)) <= 0
     for number, stack in enumerate(maps):
         some = np.where(flat[number][:, None, None], 1.0, stack).astype(np.float32)
-        found, score = codec.decode(some)
+        try:
+            found, score = codec.decode(some)
+        except np.linalg.LinAlgError:
+            each = [_decode_one(codec, one[None]) for one in some]
+            found = np.concatenate([joint for joint, _ in each], axis=1)
+            score = np.concatenate([value for _, value in each], axis=1)
         points[number], scores[number] = found[0], score[0]
     points[flat] = (width / 2, height / 2)
     scores[flat] = 0.0
     return points, scores
+
+
+def _decode_one(codec: Any, stack: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
+    try:
+        found, score = codec.decode(stack)
+    except np.linalg.LinAlgError:
+        row, column = np.unravel_index(int(stack.argmax()), stack.shape[1:])
+        extent = np.array(codec.input_size) / (np.array(codec.heatmap_size) - 1)
+        return (np.array([column, row]) * extent)[None, None], stack.max(axis=(1, 2))[None]
+    return found, score

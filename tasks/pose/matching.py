@@ -22,6 +22,7 @@ MAX_DETECTIONS = 20
 """The best so many detections of an image count."""
 
 _EPS = np.spacing(1)
+_FAR = 1e12
 
 
 @dataclass(frozen=True)
@@ -173,10 +174,11 @@ def _pairs(truth: Truth, detections: Detections, sigmas: Floats) -> tuple[Ints, 
     points = truth.keypoints[..., :2]
     widest = (sigmas.max() * 2) ** 2
     reach = np.sqrt(-2 * np.log(THRESHOLDS[0]) * widest * (truth.areas + _EPS)) * (1 + 1e-9)
-    reach = np.where(labelled.any(axis=(1, 2)), reach + 1e-9, np.inf)[:, None]
-    low = np.where(labelled, points, np.inf).min(axis=1) - reach
-    high = np.where(labelled, points, -np.inf).max(axis=1) + reach
-    low, high = np.nan_to_num(low, nan=-np.inf, posinf=np.inf), np.nan_to_num(high, nan=np.inf)
+    known = labelled.any(axis=1)
+    low = np.where(labelled, points, _FAR).min(axis=1)
+    high = np.where(labelled, points, -_FAR).max(axis=1)
+    reach = reach[:, None] + 1e-9
+    low, high = np.where(known, low - reach, -np.inf), np.where(known, high + reach, np.inf)
     least, most = detections.keypoints.min(axis=1), detections.keypoints.max(axis=1)
     meet = ((most[detected] >= low[people]) & (least[detected] <= high[people])).all(axis=1)
     return detected[meet], people[meet]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sqlite3
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import results
 from results import Record, ResultsError, SyncReport, Table
 from tests.results.records import make
 
-ROWS = 12
+ROWS = 5
 
 
 def url(folder: Path, name: str = "table") -> str:
@@ -28,8 +29,9 @@ def content(path: Path) -> list[tuple[object, ...]]:
     return rows
 
 
-def write_many(address: str, number: int) -> None:
+def write_many(address: str, number: int, start: Barrier) -> None:
     """What one of the concurrent writers does: its own cells, and one that all of them write."""
+    start.wait()
     for index in range(ROWS):
         table = Table(address)
         table.put(make(backbone=f"encoder{number}", seed=index, status="running"))
@@ -38,9 +40,13 @@ def write_many(address: str, number: int) -> None:
 
 
 def test_ten_processes_lose_nothing(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
+    # Forked from a server that has imported everything once: ten imports would take a minute.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["results.table", __name__])
+    start = context.Barrier(10)
     workers = [
-        context.Process(target=write_many, args=(url(tmp_path), number)) for number in range(10)
+        context.Process(target=write_many, args=(url(tmp_path), number, start))
+        for number in range(10)
     ]
     for worker in workers:
         worker.start()
@@ -156,7 +162,7 @@ def test_a_newer_table_is_refused_untouched(tmp_path: Path) -> None:
         connection.execute("UPDATE about SET schema_version = 2")
     connection.close()
     before = content(tmp_path / "table.sqlite")
-    with pytest.raises(ResultsError, match="version 2.*update harness") as caught:
+    with pytest.raises(ResultsError, match=r"version 2.*update harness") as caught:
         Table(url(tmp_path))
     assert "\n" not in str(caught.value)
     assert content(tmp_path / "table.sqlite") == before
