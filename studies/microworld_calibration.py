@@ -1,8 +1,8 @@
 """How hard is microworld? A small convolutional net from scratch for each annotation.
 
 Trained on the training split, measured on the selection split, beside the best prediction without
-looking. Prints one row of a Markdown table for each annotation, and with --write puts the whole
-table into docs/microworld.md. One core, some minutes an annotation:
+looking. Prints one row of a Markdown table for each annotation, and with --write puts it into
+docs/microworld.md. One core, some minutes an annotation:
 
     python studies/microworld_calibration.py [--only pose depth ...] [--write]
 """
@@ -388,31 +388,43 @@ STUDIES = {
 }
 
 
+HEAD = (
+    f"World version {WORLD_VERSION}, seed 0: {TRAIN} training and {SELECTION} selection scenes "
+    "(tracking: 120 and 40 videos).\n\n"
+    "| annotation | metric | small net from scratch | without looking |\n|---|---|---|---|\n"
+)
+TABLE = re.compile(r"(<!-- calibration -->\n)(.*)(<!-- end of calibration -->)", re.DOTALL)
+
+
+def write(rows: dict[str, str]) -> None:
+    """Put rows into the page; those of other annotations stay if they are of the same world."""
+    text = PAGE.read_text()
+    found = TABLE.search(text)
+    if found is None:
+        raise SystemExit(f"{PAGE} has no place for the table")
+    old = {}
+    if found[2].startswith(HEAD):
+        old = {line.split()[1]: line for line in found[2][len(HEAD) :].splitlines()}
+    rows = {**old, **rows}
+    table = HEAD + "".join(f"{rows[name]}\n" for name in STUDIES if name in rows)
+    PAGE.write_text(text[: found.start(2)] + table + text[found.end(2) :])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--only", nargs="+", choices=STUDIES, default=list(STUDIES))
-    parser.add_argument("--write", action="store_true", help="put the table into the page")
+    parser.add_argument("--write", action="store_true", help="put each row into the page")
     chosen = parser.parse_args()
     torch.set_num_threads(1)
-    lines = [
-        f"World version {WORLD_VERSION}, seed 0: {TRAIN} training and {SELECTION} selection scenes "
-        "(tracking: 120 and 40 videos).",
-        "",
-        "| annotation | metric | small net from scratch | without looking |",
-        "|---|---|---|---|",
-    ]
-    print("\n".join(lines), flush=True)
+    print(HEAD, end="", flush=True)
     for name in chosen.only:
         torch.manual_seed(0)
         start = time.monotonic()
         metric, learned, blind = STUDIES[name]()
-        lines.append(f"| {name} | {metric} | {learned} | {blind} |")
-        print(lines[-1], f"  ({time.monotonic() - start:.0f} s)", flush=True)
-    if chosen.write:
-        table = "<!-- calibration -->\n" + "\n".join(lines) + "\n<!-- end of calibration -->"
-        text = PAGE.read_text()
-        pattern = r"<!-- calibration -->.*<!-- end of calibration -->"
-        PAGE.write_text(re.sub(pattern, lambda _: table, text, flags=re.DOTALL))
+        row = f"| {name} | {metric} | {learned} | {blind} |"
+        print(row, f"  ({time.monotonic() - start:.0f} s)", flush=True)
+        if chosen.write:
+            write({name: row})
 
 
 if __name__ == "__main__":

@@ -28,7 +28,8 @@ def commands() -> Iterator[tuple[str, Any]]:
     from harness.cli.main import application
 
     root = typer.main.get_command(application(list(COMMANDS)))
-    yield from _leaves("harness", root)
+    order = list(COMMANDS)
+    yield from sorted(_leaves("harness", root), key=lambda leaf: order.index(leaf[0].split()[1]))
 
 
 def markdown() -> str:
@@ -44,7 +45,8 @@ def options(command: Any) -> Iterator[tuple[str, str, str]]:
         else:
             name = ", ".join(f"`{flag}`" for flag in parameter.opts)
         default = parameter.default
-        shown = "" if default in (None, False, (), []) or callable(default) else f"`{default}`"
+        unsaid = default is None or default is False or default in ((), []) or callable(default)
+        shown = "" if unsaid else f"`{default}`"
         yield name, parameter.help or "", shown
 
 

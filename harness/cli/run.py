@@ -24,20 +24,21 @@ def run(
     data_root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     scale: Annotated[
         Literal["smoke", "tiny", "paper"],
-        typer.Option(help="Seconds, minutes on two cores, or the published recipe."),
+        typer.Option(help="smoke: seconds; tiny: minutes on two cores; paper: as published."),
     ] = "tiny",
     protocol: Annotated[
         Literal["finetune", "frozen"] | None,
-        typer.Option(help="Train all parameters, or leave the encoder as it is."),
+        typer.Option(help="finetune: train all parameters; frozen: leave the encoder."),
     ] = None,
     control: Annotated[
         Literal["untrained", "constant", "permuted-labels", "random"] | None,
-        typer.Option(help="Run a control in place of the encoder itself."),
+        typer.Option(help="untrained, constant, permuted-labels or random: a control run."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
     devices: Annotated[int | None, typer.Option(min=1, help="Number of devices.")] = None,
     precision: Annotated[
-        Literal["32", "bf16", "16"] | None, typer.Option(help="Number format of the training.")
+        Literal["32", "bf16", "16"] | None,
+        typer.Option(help="32, bf16 or 16: number format of the training."),
     ] = None,
     sets: Annotated[
         list[str] | None,
@@ -51,7 +52,8 @@ def run(
         Text, typer.Option(metavar="URL", help="Results table; SQLite in the output by default.")
     ] = None,
     logger: Annotated[
-        Literal["csv", "tensorboard", "wandb"], typer.Option(help="Where curves are logged.")
+        Literal["csv", "tensorboard", "wandb"],
+        typer.Option(help="csv, tensorboard or wandb: where curves are logged."),
     ] = "csv",
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only the first N samples of each split.")

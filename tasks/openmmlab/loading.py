@@ -71,7 +71,11 @@ def load(name: str) -> ModuleType:
         # Invalid escapes and deprecated names in third-party sources, seen when they are compiled.
         for category in (SyntaxWarning, DeprecationWarning, PendingDeprecationWarning):
             warnings.simplefilter("ignore", category)
-        return importlib.import_module(name)
+        module = importlib.import_module(name)
+        # What was in sys.modules beforehand is not put into its package by the import.
+        if "mmcv" in sys.modules and not hasattr(sys.modules["mmcv"], "ops"):
+            sys.modules["mmcv"].ops = sys.modules["mmcv.ops"]  # type: ignore[attr-defined]
+        return module
 
 
 @contextmanager

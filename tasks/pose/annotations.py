@@ -133,7 +133,9 @@ def _category(categories: list[Any], name: str) -> tuple[int, tuple[str, ...]]:
     names = persons[0]["keypoints"]
     if not isinstance(names, list) or not all(isinstance(joint, str) for joint in names):
         raise DataError(f"{name}: `keypoints` of the category must be a list of names")
-    return persons[0].get("id"), tuple(names)
+    if not isinstance(persons[0].get("id"), int):
+        raise DataError(f"{name}: the category needs a whole number as `id`")
+    return int(persons[0]["id"]), tuple(names)
 
 
 def _images(entries: list[Any], name: str) -> Images:

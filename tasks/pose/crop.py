@@ -87,7 +87,8 @@ def back_to_image(points: Floats, center: Floats, scale: Floats, size: tuple[int
     """
     extent = np.array([size[1], size[0]], dtype=float)
     corner = center - 0.5 * scale
-    return points / extent * scale[:, None, :] + corner[:, None, :]
+    found: Floats = points / extent * scale[:, None, :] + corner[:, None, :]
+    return found
 
 
 def augment(

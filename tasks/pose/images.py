@@ -34,15 +34,16 @@ def read(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     if not _complete(content):
         _decode_strictly(path)
     buffer = np.frombuffer(content, dtype=np.uint8)
+    found = (0, 0)
     for flag in (cv2.IMREAD_IGNORE_ORIENTATION, 0):
         image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | flag)
         if image is None:
             raise DataError(f"{path} is not an image that can be decoded")
-        if (image.shape[1], image.shape[0]) == size:
+        found = (image.shape[1], image.shape[0])
+        if found == size:
             return np.asarray(image, dtype=np.uint8)
     raise DataError(
-        f"the image {path} is {image.shape[1]}x{image.shape[0]}, its annotation says "
-        f"{size[0]}x{size[1]}"
+        f"the image {path} is {found[0]}x{found[1]}, its annotation says {size[0]}x{size[1]}"
     )
 
 

@@ -122,7 +122,8 @@ def person_scores(joints: Floats, boxes: Floats, threshold: float) -> Floats:
     """(N,) box score times the mean of the joint scores (N, K) above `threshold`, 0 for none."""
     above = joints > threshold
     total = np.where(above, joints, 0.0).sum(axis=1)
-    return boxes * total / np.maximum(above.sum(axis=1), 1)
+    found: Floats = boxes * total / np.maximum(above.sum(axis=1), 1)
+    return found
 
 
 def distinct(detections: Detections, areas: Floats, sigmas: Floats, limit: float) -> Ints:

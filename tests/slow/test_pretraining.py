@@ -23,7 +23,7 @@ def harness(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_an_encoder_goes_out_and_comes_back(tmp_path: Path) -> None:
-    made = harness(tmp_path, "pretrain", "--scale", "smoke", "--name", "small")
+    made = harness(tmp_path, "pretrain", "--scale", "smoke", "--name", "small", "--workers", "0")
     assert made.returncode == 0, made.stderr
     folder = tmp_path / "pretrained/small"
     files = {"encoder.safetensors", "recipe.yaml", "loss.csv", "provenance.json"}

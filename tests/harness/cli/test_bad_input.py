@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from harness.cli.main import call
 
-SMOKE = ["run", "--task", "pretraining", "--scale", "smoke", "--workers", "0"]
+SMOKE = ["run", "--task", "pretraining", "--scale", "smoke", "--workers", "0", "--limit", "2"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A cache of its own, so that a user's is not written to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -80,3 +89,64 @@ def test_a_table_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         "no url at all",
     ):
         said([*SMOKE, *output, "--results", url], capsys)
+
+
+@pytest.fixture(scope="module")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The file of a small encoder."""
+    import backbones
+
+    arch = {"embed_dim": 32, "depth": 1, "patch_size": 16, "num_heads": 2}
+    path = tmp_path_factory.mktemp("encoder") / "small.safetensors"
+    made = backbones.create("beit", arch, 128, seed=0)
+    said = {"name": "small", "objective": "none", "licence": "none", "data": "none"}
+    backbones.save(made, path, said | {"evidence": None})
+    return str(path)
+
+
+POSE = ["run", "--task", "pose", "--scale", "smoke", "--workers", "0"]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"<!DOCTYPE html><html>sign in</html>", "is an HTML page"),
+        (b"text, not weights", "broken"),
+        (b"", "broken"),
+    ],
+)
+def test_a_file_that_is_no_checkpoint(
+    content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "broken.pth"
+    path.write_bytes(content)
+    line = said([*POSE, "--backbone", str(path)], capsys)
+    assert "broken.pth" in line
+    assert words in line
+
+
+def test_an_unknown_encoder_gets_the_nearest_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "mae_vit_base" in said([*POSE, "--backbone", "mae_vit_bsae"], capsys)
+
+
+def test_a_missing_data_root_shows_the_expected_layout(
+    encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    coco = [*POSE, "--backbone", encoder, "--dataset", "coco"]
+    missing = tmp_path / "nothing"
+    line = said([*coco, "--data-root", str(missing)], capsys)
+    assert str(missing) in line
+    assert "person_keypoints_val2017.json" in line
+    assert "--data-root" in said(coco, capsys)
+
+
+def test_truncated_annotations_are_named(
+    encoder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "annotations").mkdir()
+    for split in ("train", "val"):
+        (tmp_path / f"{split}2017").mkdir()
+        path = tmp_path / f"annotations/person_keypoints_{split}2017.json"
+        path.write_text('{"images": [{"id": 1, "file_na')
+    arguments = ["--backbone", encoder, "--dataset", "coco", "--data-root", str(tmp_path)]
+    assert "person_keypoints_" in said([*POSE, *arguments], capsys)

@@ -1,0 +1,153 @@
+"""Pose as a task: its contract, its model, what it says of predictions."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.utils.data import default_collate
+
+import backbones
+from harness.testing import check_task
+from tasks.contract import DataError, RecipeError
+from tasks.pose.data import PoseDataset
+from tasks.pose.model import PoseModel
+from tasks.pose.task import Pose
+from tests.tasks.pose.folders import make, recipe
+
+FIXTURES = Path(__file__).parents[2] / "fixtures/recipes"
+
+
+def encoder(size: tuple[int, int] = (128, 128)) -> backbones.Backbone:
+    return backbones.create("vit", {"embed_dim": 64, "depth": 1, "patch_size": 16}, size, seed=0)
+
+
+def batch(data: PoseDataset, count: int) -> dict[str, Any]:
+    items = [data.item(i, None) | {"index": i} for i in range(count)]
+    found: dict[str, Any] = default_collate(items)
+    return found
+
+
+def perfect(data: PoseDataset) -> list[dict[str, Any]]:
+    """Everybody's own pose as the prediction."""
+    rows = []
+    for index in range(len(data)):
+        points = data.samples.keypoints[index]
+        triple = np.concatenate((points, np.ones((len(points), 1))), 1)
+        box = data.samples.boxes[index]
+        rows.append(
+            {
+                "sample": index,
+                "image_id": 0,
+                "annotation": 0,
+                "keypoints": triple.ravel().tolist(),
+                "box_score": 1.0,
+                "box": box.tolist(),
+                "area": float(box[2] * box[3]),
+            }
+        )
+    return rows
+
+
+def test_contract(tmp_path: Path) -> None:
+    root = make(tmp_path / "set")
+    check_task(Pose(), recipe("smoke-folder", root=root), encoder())
+
+
+@pytest.mark.parametrize(
+    "name",
+    [path.stem for path in sorted(Pose.recipes.glob("*.yaml"))],
+)
+def test_recipes_are_valid(name: str) -> None:
+    given = recipe(name)
+    assert given.scale == name.split("-")[0]
+    steps = 16 // 2 ** len(given.head.deconv_channels)
+    assert given.codec.heatmap_size == tuple(s // steps for s in given.backbone.input_size)
+    assert given.test.nms_oks == 0.9 and given.padding == 1.25
+
+
+def test_paper_recipe_has_the_published_layers_and_rates() -> None:
+    """ViTPose-B: ids and decay of every parameter, and the schedule, as its code has them."""
+    given = recipe("paper")
+    published = json.loads((FIXTURES / "layer_ids/vitpose_base.json").read_text())
+    schedule = json.loads((FIXTURES / "schedules/vitpose_base.json").read_text())
+    assert given.optimizer.lr == schedule["lr"] and given.schedule.milestones == (170, 200)
+    assert given.train.epochs == schedule["epochs"] and given.optimizer.weight_decay == 0.1
+    head = {name: row for name, row in published.items() if name.startswith("keypoint_head")}
+    info = PoseDatasetInfo()
+    model = PoseModel(encoder((256, 192)), given, info)  # type: ignore[arg-type]
+    ids = model.head_layer_ids(13)
+    assert len(ids) == len(head), "as many parameters in the head"
+    assert {row[0] for row in head.values()} == set(ids.values()) == {13}
+    assert {row[1] for row in head.values()} == {given.optimizer.layer_decay**0}
+
+
+class PoseDatasetInfo:
+    model = {"flip": list(range(17)), "joints": [""] * 17}  # noqa: RUF012
+
+
+def test_initialise_draws_the_head_alone() -> None:
+    model = PoseModel(encoder(), recipe("smoke"), PoseDatasetInfo())  # type: ignore[arg-type]
+    before = model.backbone.parameters_sha256()
+    drawn = []
+    for seed in (0, 0, 1):
+        model.initialise(seed)
+        torch.manual_seed(99)
+        drawn.append(torch.cat([p.detach().flatten() for p in model.head.parameters()]))
+    assert (drawn[0] == drawn[1]).all() and (drawn[0] != drawn[2]).any()
+    assert model.backbone.parameters_sha256() == before
+    weights = model.head.get_parameter("final_layer.weight")
+    assert float(weights.detach().std()) == pytest.approx(0.001, rel=0.2)
+
+
+def test_a_map_size_that_the_head_does_not_give_is_refused() -> None:
+    given = recipe("smoke")
+    wrong = given.model_copy(
+        update={"codec": given.codec.model_copy(update={"heatmap_size": (64, 64)})}
+    )
+    with pytest.raises(RecipeError, match="32x32"):
+        PoseModel(encoder(), wrong, PoseDatasetInfo())  # type: ignore[arg-type]
+
+
+def test_predictions_lie_where_the_maps_have_their_peaks(tmp_path: Path) -> None:
+    """A network whose maps are the targets gives the annotated joints, in image pixels."""
+    from tasks.pose import codec
+
+    given = recipe("smoke-folder", root=make(tmp_path / "set"))
+    data = PoseDataset(given, "test")
+    model = PoseModel(encoder(), given, data.info).eval()
+    items = batch(data, 4)
+    target, _ = codec.encode(items["keypoints"], items["visible"], given.codec, (128, 128))
+    mirrored = target.flip(-1)[:, model.flip]
+    plain = torch.log(target + 1e-9)
+    maps = iter([plain, torch.log(mirrored + 1e-9)])
+    model.maps = lambda images: next(maps)  # type: ignore[method-assign]
+    rows = model.predict(items)
+    for index, row in enumerate(rows):
+        found = np.array(row["keypoints"]).reshape(-1, 3)
+        inside = (np.abs(items["keypoints"][index].numpy() - 64) < 30).all(-1)
+        seen = data.samples.visible[index] & inside
+        assert seen.any()
+        error = np.abs(found[seen, :2] - data.samples.keypoints[index][seen])
+        # The softmax flattens the tail of the Gaussian: not as exact as the codec alone.
+        assert error.max() < 0.3
+        assert row["image_id"] == items["image_id"][index]
+
+
+def test_perfect_predictions_and_the_rest(tmp_path: Path) -> None:
+    data = PoseDataset(recipe("smoke-folder", root=make(tmp_path / "set")), "test")
+    rows = perfect(data)
+    found = Pose().evaluate(rows, data)
+    assert found.metrics["OKS"].value == pytest.approx(1.0)
+    # One counted person, with an empty box, is no sample: it is missed.
+    assert found.metrics["AR"].value == pytest.approx(6 / 7)
+    assert found.per_sample["oks"] == pytest.approx([1.0] * 6)
+    assert found.metrics["AP"].error is not None and found.metrics["AP"].n == 7
+    for broken in (rows[1:], [*rows, rows[0]], [{**rows[0], "sample": 6}, *rows[1:]]):
+        with pytest.raises(DataError, match="sample"):
+            Pose().evaluate(broken, data)
+    short = [{**rows[0], "keypoints": rows[0]["keypoints"][3:]}, *rows[1:]]
+    with pytest.raises(DataError, match="48 values, expected 51"):
+        Pose().evaluate(short, data)
