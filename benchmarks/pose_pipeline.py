@@ -158,9 +158,8 @@ def main() -> None:
                 if number:  # The first round warms up.
                     rates[name].append(rate)
     for name, found in rates.items():
-        print(
-            f"{name:>14}: {statistics.median(found):6.0f} people/s ({min(found):.0f} to {max(found):.0f})"
-        )
+        spread = f"({min(found):.0f} to {max(found):.0f})"
+        print(f"{name:>14}: {statistics.median(found):6.0f} people/s {spread}")
     ratios = [a / b for a, b in zip(rates["ours"], rates["mmpose"], strict=True)]
     print(f"ours is {statistics.median(ratios):.2f}x ({min(ratios):.2f} to {max(ratios):.2f})")
 

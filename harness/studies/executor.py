@@ -57,7 +57,10 @@ class OneAfterAnother:
     saves its state; the study then ends too.
     """
 
-    def __init__(self, command: Sequence[str] = (sys.executable, "-m", "harness.cli.main")) -> None:
+    # -P: a folder `results` or `tasks` where the user works must not stand in for our package.
+    def __init__(
+        self, command: Sequence[str] = (sys.executable, "-P", "-m", "harness.cli.main")
+    ) -> None:
         self.command = tuple(command)
 
     def run(self, jobs: Sequence[Job]) -> Iterator[Outcome]:
