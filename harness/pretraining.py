@@ -148,6 +148,7 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
         "seed": options.seed,
         "steps": record.step,
         "images_seen": seen,
+        "start": _before(recipe, record),
         "data": record.data,
         "versions": record.versions,
         "git_commit": record.git_commit,
@@ -168,6 +169,16 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
     shutil.copyfile(source / "curves.csv", folder / f"{CURVE}.part")
     (folder / f"{CURVE}.part").replace(folder / CURVE)
     backbones.save(backbone, folder / ENCODER, metadata)
+
+
+def _before(recipe: PretrainingRecipe, record: Record) -> dict[str, Any] | None:
+    """What training went on from: the file's hash, and the provenance that lies beside it."""
+    start = recipe.encoder.start
+    if start is None:
+        return None
+    beside = start.with_name(PROVENANCE)
+    provenance = _read_json(beside) if beside.exists() else None
+    return {"sha256": record.backbone["sha256"], "provenance": provenance}
 
 
 def _trained(recipe: PretrainingRecipe, seed: int, source: Path, cell: str) -> Backbone:

@@ -15,7 +15,7 @@ def holds(condition: bool, rule: str) -> None:
 
 
 def equal(a: Any, b: Any) -> bool:
-    """Whether two nested structures of arrays, tensors and plain values are the same, bit for bit."""
+    """Whether nested structures of arrays, tensors and plain values are the same, bit for bit."""
     if isinstance(a, dict):
         return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):

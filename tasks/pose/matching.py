@@ -79,9 +79,22 @@ class Outcomes:
 
 def bounding_areas(keypoints: Floats) -> Floats:
     """(D,) area of the rectangle about all joints (D, K, 2), as `COCO.loadRes` takes it."""
-    low, high = keypoints.min(axis=1), keypoints.max(axis=1)
-    extent: Floats = high - low
-    return extent[:, 0] * extent[:, 1]
+    low, high = _bounds(keypoints)
+    width, height = high - low
+    area: Floats = width * height
+    return area
+
+
+def _bounds(points: Floats, among: Bools | None = None) -> tuple[Floats, Floats]:
+    """Lowest and highest x and y (2, N) of points (N, K, 2); only `among` (N, K) of them.
+
+    Joints come first in memory meanwhile: minima along short rows are 50 times slower.
+    """
+    flat = np.ascontiguousarray(points.transpose(2, 1, 0))
+    if among is None:
+        return flat.min(axis=1), flat.max(axis=1)
+    chosen = among.T
+    return np.where(chosen, flat, _FAR).min(axis=1), np.where(chosen, flat, -_FAR).max(axis=1)
 
 
 def similarity(
@@ -101,21 +114,29 @@ def similarity(
     count = labelled.sum(axis=1)
     # Labelled joints first: what is summed must lie side by side, as in the reference.
     order = np.argsort(~labelled, axis=1, kind="stable")
+    spread, known = variances[order], _ordered(truth.keypoints[..., :2], order)
+    joints = points.shape[1]
+    flat = np.ascontiguousarray(points).reshape(-1, 2).view(np.complex128).ravel()
     result = np.empty(len(detected))
-    for k in np.unique(count[people]).tolist():
-        chosen = np.flatnonzero(count[people] == k)
+    counts = count[people]
+    for k in np.unique(counts).tolist():
+        chosen = np.flatnonzero(counts == k)
         d, g = detected[chosen], people[chosen]
         if k == 0:
             shift = _outside(points[d], truth.boxes[g])
-            spread = variances[None, :]
+            squared, width = shift[..., 0] ** 2 + shift[..., 1] ** 2, variances[None, :]
         else:
-            joints = order[g, :k]
-            shift = points[d[:, None], joints] - truth.keypoints[g[:, None], joints, :2]
-            spread = variances[joints]
-        squared = shift[..., 0] ** 2 + shift[..., 1] ** 2
-        exponent = squared / spread / (truth.areas[g] + _EPS)[:, None] / 2
+            place = flat.take(d[:, None] * joints + order[g, :k]) - known[g, :k]
+            squared, width = place.real**2 + place.imag**2, spread[g, :k]
+        exponent = squared / width / (truth.areas[g] + _EPS)[:, None] / 2
         result[chosen] = np.exp(-exponent).sum(axis=1) / exponent.shape[1]
     return result
+
+
+def _ordered(points: Floats, order: Ints) -> NDArray[np.complex128]:
+    """Points (G, K, 2) in the given order of joints, x + iy: one gather moves both."""
+    both: NDArray[np.complex128] = points[..., 0] + 1j * points[..., 1]
+    return np.take_along_axis(both, order, axis=1)
 
 
 def match(
@@ -170,17 +191,18 @@ def _pairs(truth: Truth, detections: Detections, sigmas: Floats) -> tuple[Ints, 
     detected = np.repeat(np.arange(len(count)), count)
     within = np.arange(len(detected)) - np.repeat(np.cumsum(count) - count, count)
     people = order[np.repeat(first, count) + within]
-    labelled = truth.keypoints[..., 2:] > 0
-    points = truth.keypoints[..., :2]
+    labelled = truth.keypoints[..., 2] > 0
     widest = (sigmas.max() * 2) ** 2
     reach = np.sqrt(-2 * np.log(THRESHOLDS[0]) * widest * (truth.areas + _EPS)) * (1 + 1e-9)
-    known = labelled.any(axis=1)
-    low = np.where(labelled, points, _FAR).min(axis=1)
-    high = np.where(labelled, points, -_FAR).max(axis=1)
-    reach = reach[:, None] + 1e-9
-    low, high = np.where(known, low - reach, -np.inf), np.where(known, high + reach, np.inf)
-    least, most = detections.keypoints.min(axis=1), detections.keypoints.max(axis=1)
-    meet = ((most[detected] >= low[people]) & (least[detected] <= high[people])).all(axis=1)
+    low, high = _bounds(truth.keypoints[..., :2], labelled)
+    # Without a labelled joint the box decides, wherever the detection is.
+    reach = np.where(labelled.any(axis=1), reach + 1e-9, 3 * _FAR)
+    low, high = low - reach, high + reach
+    least, most = _bounds(detections.keypoints)
+    meet = np.ones(len(detected), dtype=bool)
+    for axis in range(2):
+        meet &= most[axis][detected] >= low[axis][people]
+        meet &= least[axis][detected] <= high[axis][people]
     return detected[meet], people[meet]
 
 

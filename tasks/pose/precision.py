@@ -17,6 +17,8 @@ RECALLS: Floats = np.linspace(0.0, 1.0, 101)
 RESAMPLES = 200
 
 _EPS = np.spacing(1)
+_AT_ONCE = 20
+"""Weights that are worked on together, so that their sums stay in the cache."""
 
 
 def curves(outcomes: Outcomes, area: int, weights: Floats) -> tuple[Floats, Floats]:
@@ -30,25 +32,29 @@ def curves(outcomes: Outcomes, area: int, weights: Floats) -> tuple[Floats, Floa
         weights: (W, I) how often each image is in each of W sets.
     """
     wanted = np.bincount(outcomes.person_image[outcomes.wanted[area]], minlength=weights.shape[1])
-    people = weights @ wanted.astype(float)
+    people = weights @ wanted.astype(weights.dtype)
     precision = np.zeros((len(weights), len(THRESHOLDS), len(RECALLS)))
     highest = np.zeros((len(weights), len(THRESHOLDS)))
-    for t in range(len(THRESHOLDS)):
-        found, wrong = outcomes.found[area, t], outcomes.wrong[area, t]
-        counting = np.flatnonzero(found | wrong)
-        each = weights[:, outcomes.image[counting]]
-        positions = np.flatnonzero(found[counting])
-        true = np.cumsum(each[:, positions], axis=1)
-        # Precision only matters where a person is found: between, it falls.
-        false = np.cumsum(np.where(wrong[counting], each, 0.0), axis=1)[:, positions]
-        sharp = true / (false + true + _EPS)
-        sharp = np.maximum.accumulate(sharp[:, ::-1], axis=1)[:, ::-1]
-        recall = true / np.maximum(people, _EPS)[:, None]
-        highest[:, t] = recall[:, -1] if len(positions) else 0.0
-        for w in range(len(weights)):
-            place = np.searchsorted(recall[w], RECALLS, side="left")
-            inside = place < len(positions)
-            precision[w, t, inside] = sharp[w, place[inside]]
+    for first in range(0, len(weights), _AT_ONCE):
+        part = slice(first, first + _AT_ONCE)
+        each = weights[part].T[outcomes.image]
+        for t in range(len(THRESHOLDS)):
+            found = outcomes.found[area, t]
+            counting = np.flatnonzero(found | outcomes.wrong[area, t])
+            positions = np.flatnonzero(found[counting])
+            if not len(positions):
+                continue
+            # Precision only matters where a person is found: between, it falls.
+            so_far = np.cumsum(each[counting], axis=0)[positions]
+            true = np.cumsum(each[found], axis=0)
+            sharp = true / (so_far + _EPS)
+            sharp = np.maximum.accumulate(sharp[::-1], axis=0)[::-1]
+            recall = true / np.maximum(people[part], _EPS)
+            highest[part, t] = recall[-1]
+            for w in range(recall.shape[1]):
+                place = np.searchsorted(recall[:, w], RECALLS, side="left")
+                inside = place < len(positions)
+                precision[first + w, t, inside] = sharp[place[inside], w]
     precision[people == 0] = -1.0
     highest[people == 0] = -1.0
     return precision, highest

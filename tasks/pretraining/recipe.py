@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -19,6 +20,9 @@ class EncoderRecipe(Section):
 
     family: str = Field(
         "beit", description="`beit`: SimMIM's ViT and decoder, `vit`: MAE's; or another family"
+    )
+    start: Path | None = Field(
+        None, description="an encoder file with its decoder to go on from; a new one if not given"
     )
     patch_size: Count = 16
     embed_dim: Count
@@ -93,5 +97,7 @@ class PretrainingRecipe(TaskRecipe):
 
     def architecture(self) -> dict[str, Any]:
         """What `backbones.create` is told of the encoder and its decoder."""
-        given = self.encoder.model_dump(exclude={"family", "mean", "std"}, exclude_none=True)
+        given = self.encoder.model_dump(
+            exclude={"family", "start", "mean", "std"}, exclude_none=True
+        )
         return MAE_STYLE | given if self.encoder.family == "vit" else given

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tasks.contract import Evaluation, Row, Split, Task
+from tasks.contract import Evaluation, RecipeError, Row, Split, Task
 from tasks.pretraining.recipe import PretrainingRecipe
 from tasks.recipe import TaskRecipe
 
@@ -53,6 +53,8 @@ class Pretraining(Task):
     def encoder(self, recipe: PretrainingRecipe, seed: int) -> Backbone:
         import backbones
 
+        if recipe.encoder.start is not None:
+            return _continued(recipe)
         return backbones.create(
             recipe.encoder.family,
             recipe.architecture(),
@@ -96,3 +98,26 @@ class Pretraining(Task):
         from tasks.pretraining.data import prepare
 
         prepare(recipe, progress)
+
+
+def _continued(recipe: PretrainingRecipe) -> Backbone:
+    """The encoder that pre-training goes on from.
+
+    Raises:
+        LoadError: it cannot be loaded, or has no decoder.
+        RecipeError: its architecture is not the recipe's.
+    """
+    import backbones
+
+    backbone = backbones.load(
+        str(recipe.encoder.start),
+        input_size=recipe.backbone.input_size,
+        drop_path=recipe.backbone.drop_path,
+        keep=("decoder",),
+    )
+    wanted = {"family": recipe.encoder.family} | recipe.architecture()
+    found = {"family": backbone.spec.family} | backbone.spec.arch
+    other = [f"{key} {found.get(key)}" for key in wanted if found.get(key) != wanted[key]]
+    if other:
+        raise RecipeError(f"`{recipe.encoder.start}` has {', '.join(other)}, not the recipe's")
+    return backbone

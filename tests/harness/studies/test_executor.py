@@ -55,7 +55,7 @@ def save(number, frame):
 signal.signal(signal.SIGTERM, save)
 signal.signal(signal.SIGINT, save)
 (here / "begun").write_text("")
-time.sleep(60)
+time.sleep(300)
 """
 
 STUDY = """
@@ -84,12 +84,12 @@ def test_a_signal_is_passed_on_once_and_the_run_may_save(tmp_path: Path) -> None
             start_new_session=True,
             stderr=subprocess.PIPE,
         )
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not (folder / "begun").exists():
             assert time.monotonic() < deadline
             time.sleep(0.02)
         os.killpg(study.pid, number)
-        study.communicate(timeout=30)
+        study.communicate(timeout=120)
         assert study.returncode == 128 + number
         assert (folder / "saved").read_text() == "state"
         assert (folder / "signals").read_text().split() == [str(int(number))]

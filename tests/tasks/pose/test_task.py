@@ -21,7 +21,9 @@ FIXTURES = Path(__file__).parents[2] / "fixtures/recipes"
 
 
 def encoder(size: tuple[int, int] = (128, 128)) -> backbones.Backbone:
-    return backbones.create("vit", {"embed_dim": 64, "depth": 1, "patch_size": 16}, size, seed=0)
+    return backbones.create(
+        "vit", {"embed_dim": 96, "depth": 1, "patch_size": 16, "num_heads": 3}, size, seed=0
+    )
 
 
 def batch(data: PoseDataset, count: int) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pydantic import ValidationError
 
+import backbones
 from harness import recipes
 from harness.options import RunOptions
-from tasks.contract import DataError
+from tasks.contract import DataError, RecipeError
 from tasks.pretraining.data import MaskedImages
 from tasks.pretraining.recipe import PretrainingRecipe
 from tasks.pretraining.task import Pretraining
@@ -93,3 +95,15 @@ def test_every_shipped_recipe_is_valid(path: Path) -> None:
     found = recipes.resolve(RunOptions(task="pretraining", config=path))
     assert isinstance(found, PretrainingRecipe)
     assert found.scale == path.stem.split("-")[0]
+
+
+def test_pretraining_goes_on_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "encoder.safetensors"
+    task = Pretraining()
+    first = task.encoder(recipe(), 3)
+    backbones.save(first, path, {"name": "first"}, dtype=torch.float32)
+    second = task.encoder(recipe(encoder={"start": str(path)}), 4)
+    assert second.parameters_sha256() == first.parameters_sha256()
+    assert second.spec.sha256 is not None
+    with pytest.raises(RecipeError, match="has depth 2, not the recipe's"):
+        task.encoder(recipe(encoder={"start": str(path), "depth": 3}), 4)
