@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +38,8 @@ class DependencyError(ValueError):
     """A package that the task needs is not installed; the message says how to install it."""
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True)
+class Term:
     """One term of a loss, as a sum and the number that it is divided by.
 
     Kept apart because the divisor must be that of the whole batch, which under several processes

@@ -54,6 +54,7 @@ def run(options: RunOptions, console: Console) -> Record:
             if before is not None and before.status == "finished":
                 console.note(f"cell {settled.cell[:12]} is finished: {settled.folder}")
                 table.put(before)
+                console.result(before.primary, before.metrics)
                 return before
             header(settled, console)
             return _Run(settled, table, before, signals, console).carry_out()

@@ -28,6 +28,15 @@ from tests.harness.engine import toy
 QUIET = Console(quiet=True)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _one_thread() -> Iterator[None]:
+    """Sums of several threads have an order of their own: bits are compared at one."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Record:
     return run(toy.options(tmp_path_factory.mktemp("undisturbed")), QUIET)
@@ -208,8 +217,8 @@ def test_a_loss_that_is_not_finite_fails_with_the_step(
         calls += 1
         terms = plain(self, batch)
         if calls == 9:
-            terms["squared"] = terms["squared"]._replace(
-                total=terms["squared"].total * float("nan")
+            terms["squared"] = replace(
+                terms["squared"], total=terms["squared"].total * float("nan")
             )
         return terms
 
@@ -252,11 +261,3 @@ def test_an_output_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(UserError, match="choose another folder with --output"):
         run(toy.options(tmp_path / "file"), QUIET)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
