@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import platform
@@ -164,26 +165,55 @@ def verify(path: Path, entry: Entry) -> None:
     """Compare a file with its published hash, or with the one recorded when it first came.
 
     Raises:
-        LoadError: it is another file.
+        LoadError: it is another file, or cannot be read.
     """
     hint = f"expected the published {entry.name}; delete it and fetch it again"
     if entry.md5_prefix:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, "md5").hexdigest()
+        found = _digest(path, "md5")
         if not found.startswith(entry.md5_prefix):
             raise LoadError(f"{path} has MD5 {found[:6]}, not {entry.md5_prefix}; {hint}")
-    with path.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    sha256 = _digest(path, "sha256")
     recorded = path.with_name(path.name + ".sha256")
     if entry.sha256:
         expected: str | None = entry.sha256
     elif recorded.is_file():
-        expected = recorded.read_text(encoding="ascii").strip()
+        expected = _read_record(recorded)
     else:
         expected = None
     if expected is not None and sha256 != expected:
         raise LoadError(f"{path} has SHA-256 {sha256[:12]}, not {expected[:12]}; {hint}")
     if expected is None and not entry.shipped:
-        beside = recorded.with_suffix(".tmp")
-        beside.write_text(sha256 + "\n", encoding="ascii")
-        beside.replace(recorded)
+        _record(sha256, recorded)
+
+
+def _digest(path: Path, kind: str) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, kind).hexdigest()
+    except OSError as error:
+        raise LoadError(
+            f"{path} cannot be read: {error.strerror}; mend its permissions or fetch it again"
+        ) from error
+
+
+def _read_record(recorded: Path) -> str:
+    try:
+        return recorded.read_text(encoding="ascii", errors="replace").strip()
+    except OSError as error:
+        raise LoadError(
+            f"{recorded} cannot be read: {error.strerror}; mend its permissions or delete it"
+        ) from error
+
+
+def _record(sha256: str, recorded: Path) -> None:
+    """Write a hash for later runs to compare with, if the folder takes it."""
+    # Runs that start together each write their own file; the last one to be renamed stays.
+    part = recorded.with_name(f".{recorded.name}.{os.getpid()}.part")
+    # A cache that cannot be written to (shared, full) is no fault of the weights, which are there
+    # and as good as without a record: what is lost is the comparison in later runs.
+    with contextlib.suppress(OSError):
+        try:
+            part.write_text(sha256 + "\n", encoding="ascii")
+            part.replace(recorded)
+        finally:
+            part.unlink(missing_ok=True)

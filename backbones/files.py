@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import tarfile
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def read(path: Path) -> Checkpoint:
     else:
         content = _read_torch(path, container)
     wrapper, state, beside = _unwrap(content, path)
+    _check_names(state, path)
     stripped = all(name.startswith("module.") for name in state)
     if stripped:
         state = {name.removeprefix("module."): value for name, value in state.items()}
@@ -129,16 +131,19 @@ def _read_torch(path: Path, container: str) -> Any:
     if container == "torch zip":
         _check_zip(path)
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # What torch warns of, sparse tensors, is refused later, in one line of our own.
+            warnings.simplefilter("ignore", UserWarning)
+            return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         pass  # a class that torch does not know, which the stricter reader below names
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, OSError) as error:
+    except Exception as error:  # a damaged pickle may raise anything
         raise _damaged(path, error) from error
     try:
         return load_inert(str(path))
     except LoadError as error:
         raise LoadError(f"{path} {error}") from None
-    except Exception as error:  # a damaged pickle may raise anything
+    except Exception as error:  # as above
         raise _damaged(path, error) from error
 
 
@@ -176,12 +181,22 @@ def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple
     return None, dict(content), ()
 
 
+def _check_names(state: Mapping[Any, Any], path: Path) -> None:
+    wrong = [repr(name) for name in state if not isinstance(name, str)]
+    if wrong:
+        raise LoadError(
+            f"{path}: expected the names of tensors to be text, found {', '.join(wrong[:8])}; "
+            "save the state_dict() of the encoder and give that"
+        )
+
+
 def _as_float32(state: dict[str, Any], path: Path) -> tuple[dict[str, Tensor], tuple[str, ...]]:
     others = [name for name, value in state.items() if not isinstance(value, Tensor)]
     if others:
         raise LoadError(
             f"{path}: entries of the state dict that are no tensors: {', '.join(others)}"
         )
+    _check_dense(state, path)
     kinds: dict[str, int] = {}
     tensors: dict[str, Tensor] = {}
     for name, value in state.items():
@@ -194,3 +209,16 @@ def _as_float32(state: dict[str, Any], path: Path) -> tuple[dict[str, Tensor], t
     if broken:
         raise LoadError(f"{path}: tensors with infinite or missing values: {', '.join(broken)}")
     return tensors, tuple(f"{n} tensors of {kind} read as float32" for kind, n in kinds.items())
+
+
+def _check_dense(state: Mapping[str, Tensor], path: Path) -> None:
+    wrong = [
+        f"{name} ({'meta' if value.is_meta else str(value.layout).removeprefix('torch.')})"
+        for name, value in state.items()
+        if value.layout != torch.strided or value.is_meta
+    ]
+    if wrong:
+        raise LoadError(
+            f"{path}: expected dense tensors, found {', '.join(wrong)}; convert them "
+            "(to_dense()) and save the file again"
+        )

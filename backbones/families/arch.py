@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from math import isqrt
 from typing import Any, TypeVar
 
@@ -70,17 +70,51 @@ def depth_of(tensors: Mapping[str, Tensor], prefix: str) -> int:
     return max(found, default=-1) + 1
 
 
-def need(tensors: Mapping[str, Tensor], name: str) -> Tensor:
+PATCH = ("width", "3", "patch", "patch")
+FC1 = ("units", "width")
+TABLE = ("1", "places", "width")
+HEAD = ("classes", "width")
+"""The axes of tensors that architectures are read off."""
+
+
+def need(tensors: Mapping[str, Tensor], name: str, axes: Sequence[str]) -> Tensor:
     """Return a tensor without which no architecture can be read.
 
+    Args:
+        tensors: of the file, under the names of the model.
+        name: which one.
+        axes: what its axes are; their number is checked, and that none is empty.
+
     Raises:
-        LoadError: it is missing.
+        LoadError: it is missing, or has other axes.
     """
-    if name not in tensors:
+    found = perhaps(tensors, name, axes)
+    if found is None:
         raise LoadError(
             f"the file has no {name.removeprefix('encoder.')}; it is not a whole encoder"
         )
-    return tensors[name]
+    return found
+
+
+def perhaps(tensors: Mapping[str, Tensor], name: str, axes: Sequence[str]) -> Tensor | None:
+    """Return a tensor that a file need not have, or None; see `need`.
+
+    Raises:
+        LoadError: it has other axes.
+    """
+    found = tensors.get(name)
+    if found is not None and (found.ndim != len(axes) or 0 in found.shape):
+        raise LoadError(
+            f"the file's {name.removeprefix('encoder.')} has shape {tuple(found.shape)}, expected "
+            f"({', '.join(axes)}); it is not an encoder of this layout, or was saved wrongly"
+        )
+    return found
+
+
+def rows_of(tensors: Mapping[str, Tensor], name: str, axes: Sequence[str], axis: int = 0) -> int:
+    """Return a tensor's extent along an axis, 0 if it is not there; see `perhaps`."""
+    found = perhaps(tensors, name, axes)
+    return 0 if found is None else int(found.shape[axis])
 
 
 def heads(width: int, given: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:

@@ -20,6 +20,10 @@ from backbones.contract import Backbone, BackboneSpec, Masked
 from backbones.errors import LoadError
 from backbones.families import initialise as init
 from backbones.families.arch import (
+    FC1,
+    HEAD,
+    PATCH,
+    TABLE,
     check_head,
     check_heads,
     depth_of,
@@ -27,6 +31,8 @@ from backbones.families.arch import (
     heads,
     need,
     norm_note,
+    perhaps,
+    rows_of,
     shorten,
     square_side,
 )
@@ -37,6 +43,7 @@ from backbones.families.tokens import NORM_EPS, TokenBackbone
 POSITIONS = "encoder.pos_embed"
 SHARED = "encoder.rel_pos_bias.relative_position_bias_table"
 OWN = "encoder.blocks.{}.attn.relative_position_bias_table"
+BIAS = "relative_position_bias_table"
 
 
 @dataclass(frozen=True)
@@ -84,10 +91,10 @@ class BeitFamily(Family):
     fresh = frozenset({"fc_norm.weight", "fc_norm.bias"})
 
     def describe(self, tensors: Tensors, given: Arch) -> Described:
-        patch = need(tensors, "encoder.patch_embed.proj.weight")
+        patch = need(tensors, "encoder.patch_embed.proj.weight", PATCH)
         width = int(patch.shape[0])
         depth = depth_of(tensors, "encoder.blocks")
-        tables = [t for t in (tensors.get(SHARED), tensors.get(OWN.format(0))) if t is not None]
+        tables = _tables(tensors)
         # The tables have a column for each head.
         number, notes = (int(tables[0].shape[1]), ()) if tables else heads(width, given)
         found: dict[str, Any] = {
@@ -95,16 +102,17 @@ class BeitFamily(Family):
             "embed_dim": width,
             "depth": depth,
             "num_heads": number,
-            "mlp_hidden": int(need(tensors, "encoder.blocks.0.mlp.fc1.weight").shape[0]),
+            "mlp_hidden": int(need(tensors, "encoder.blocks.0.mlp.fc1.weight", FC1).shape[0]),
             "qkv_bias": "encoder.blocks.0.attn.q_bias" in tensors,
             "shared_table": SHARED in tensors,
             "block_tables": OWN.format(0) in tensors,
             "position_table": POSITIONS in tensors,
             "layer_scale": 0.1 if "encoder.blocks.0.gamma_1" in tensors else None,
             "final_norm": "encoder.norm.weight" in tensors,
-            "num_classes": len(tensors["head.weight"]) if "head.weight" in tensors else 0,
+            "num_classes": rows_of(tensors, "head.weight", HEAD),
             "decoder_stride": _stride(tensors),
         }
+        perhaps(tensors, POSITIONS, TABLE)
         if "image_size" not in given:
             found["image_size"] = _image_size(tensors, tables, int(patch.shape[-1]))
         arch = {**found, **given}
@@ -129,7 +137,7 @@ class BeitFamily(Family):
         shape = from_dict(BeitArch, arch)
         old, new = (grid_of(s, shape.patch_size) for s in (shape.image_size, input_size))
         values, converted = dict(tensors), {}
-        tables = [n for n in tensors if n.endswith("relative_position_bias_table")]
+        tables = [n for n in tensors if n.endswith(BIAS)]
         rules = []
         if old != new:
             by = f"{old[0]}x{old[1]} to {new[0]}x{new[1]}"
@@ -270,16 +278,24 @@ def _checked(arch: Arch) -> BeitArch:
 
 
 def _stride(tensors: Tensors) -> int:
-    if "decoder.conv.weight" not in tensors:
-        return 0
-    return square_side(len(tensors["decoder.conv.weight"]) // 3, "the decoder's cell")
+    axes = ("3 x stride x stride", "width", "1", "1")
+    outputs = rows_of(tensors, "decoder.conv.weight", axes)
+    return square_side(outputs // 3, "the decoder's cell") if outputs else 0
+
+
+def _tables(tensors: Tensors) -> list[Tensor]:
+    """Return the shared table and the first block's, where they are there; check all."""
+    for name in tensors:
+        if name.endswith(BIAS):
+            need(tensors, name, ("offsets", "heads"))
+    return [tensors[name] for name in (SHARED, OWN.format(0)) if name in tensors]
 
 
 def _image_size(tensors: Tensors, tables: list[Tensor], patch: int) -> Size:
     if tables:
         side = (square_side(len(tables[0]) - 3, "the relative position table") + 1) // 2
-    elif POSITIONS in tensors:
-        side = square_side(tensors[POSITIONS].shape[1] - 1, "the position table")
+    elif rows := rows_of(tensors, POSITIONS, TABLE, 1):
+        side = square_side(rows - 1, "the position table")
     else:
         raise LoadError("the file has no position table; give arch={'image_size': [height, width]}")
     return side * patch, side * patch

@@ -23,7 +23,12 @@ def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, antialias:
     """Resize an absolute position table (1, prefix + rows * columns, C), bicubic.
 
     MAE's fine-tuning code does it without antialiasing (util/pos_embed.py), timm with it.
+
+    Raises:
+        LoadError: the table is not that of the old grid.
     """
+    if table.shape[:-1] != (1, prefix + old[0] * old[1]):
+        raise _another("position table", table, old, f"(1, {prefix + old[0] * old[1]}, width)")
     tokens = table[:, prefix:].reshape(1, *old, -1).permute(0, 3, 1, 2)
     tokens = functional.interpolate(
         tokens, size=new, mode="bicubic", align_corners=False, antialias=antialias
@@ -40,9 +45,13 @@ def resize_relative(table: Tensor, old: Grid, new: Grid) -> Tensor:
     axis follows the rule by itself, and an axis that does not change keeps its offsets.
 
     Raises:
-        LoadError: an axis of the old table has fewer than 4 offsets, too few for the spline.
+        LoadError: an axis of the old table has fewer than 4 offsets, too few for the spline, or
+            the table is not that of the old grid.
     """
     spans = [2 * side - 1 for side in old]
+    if table.shape[:-1] != (spans[0] * spans[1] + 3,):
+        expected = f"({spans[0] * spans[1] + 3}, heads)"
+        raise _another("relative position table", table, old, expected)
     if min(spans) < 4:
         raise LoadError(
             f"the relative position table of a {old[0]}x{old[1]} grid cannot be resized to "
@@ -57,6 +66,13 @@ def resize_relative(table: Tensor, old: Grid, new: Grid) -> Tensor:
     ]
     body = torch.from_numpy(np.stack(resized, axis=1)).to(table.dtype)
     return torch.cat([body, table[-3:]])
+
+
+def _another(what: str, table: Tensor, grid: Grid, expected: str) -> LoadError:
+    return LoadError(
+        f"a {what} has shape {tuple(table.shape)}, expected {expected} of a {grid[0]}x{grid[1]} "
+        "grid; give the size of the training images: arch={'image_size': [height, width]}"
+    )
 
 
 def _spread(old: int, new: int) -> NDArray[np.float64]:

@@ -24,9 +24,14 @@ from backbones.families.contract import Arch, Described, Family, Fitted, Size, T
 from backbones.families.mae_decoder import MaeDecoder
 from backbones.families.positions import grid_of, resize_absolute, sine_cosine
 from backbones.families.tokens import TokenBackbone
-from backbones.families.vit_arch import MAE_DECODER, POSITIONS, VitArch, checked, describe
-
-DECODER_POSITIONS = "decoder.pos_embed"
+from backbones.families.vit_arch import (
+    DECODER_POSITIONS,
+    MAE_DECODER,
+    POSITIONS,
+    VitArch,
+    checked,
+    describe,
+)
 
 
 class VitFamily(Family):

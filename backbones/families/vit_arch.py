@@ -8,12 +8,18 @@ from typing import Any
 
 from backbones.errors import LoadError
 from backbones.families.arch import (
+    FC1,
+    HEAD,
+    PATCH,
+    TABLE,
     check_heads,
     depth_of,
     from_dict,
     heads,
     need,
     norm_note,
+    perhaps,
+    rows_of,
     square_side,
 )
 from backbones.families.contract import Arch, Described, Size, Tensors
@@ -21,6 +27,7 @@ from backbones.families.positions import grid_of
 from backbones.families.tokens import NORM_EPS
 
 POSITIONS = "encoder.pos_embed"
+DECODER_POSITIONS = "decoder.pos_embed"
 
 
 @dataclass(frozen=True)
@@ -102,7 +109,7 @@ def checked(arch: Arch) -> VitArch:
 
 def describe(tensors: Tensors, given: Arch) -> Described:
     """Return the architecture of a file; see Family.describe."""
-    patch = need(tensors, "encoder.patch_embed.proj.weight")
+    patch = need(tensors, "encoder.patch_embed.proj.weight", PATCH)
     width = int(patch.shape[0])
     number, notes = heads(width, given)
     notes += norm_note(given, NORM_EPS)
@@ -111,17 +118,16 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         "embed_dim": width,
         "depth": depth_of(tensors, "encoder.blocks"),
         "num_heads": number,
-        "mlp_hidden": int(need(tensors, "encoder.blocks.0.mlp.fc1.weight").shape[0]),
+        "mlp_hidden": int(need(tensors, "encoder.blocks.0.mlp.fc1.weight", FC1).shape[0]),
         "qkv_bias": "encoder.blocks.0.attn.qkv.bias" in tensors,
         "class_token": "encoder.cls_token" in tensors,
-        "reg_tokens": _rows(tensors, "encoder.reg_token"),
+        "reg_tokens": rows_of(tensors, "encoder.reg_token", ("1", "tokens", "width"), 1),
         "layer_scale": 1e-5 if "encoder.blocks.0.ls1.gamma" in tensors else None,
         "pre_norm": "encoder.norm_pre.weight" in tensors,
         "final_norm": "encoder.norm.weight" in tensors,
-        "num_classes": len(tensors["head.weight"]) if "head.weight" in tensors else 0,
+        "num_classes": rows_of(tensors, "head.weight", HEAD),
     }
-    need(tensors, POSITIONS)
-    found |= _positions(found, _rows(tensors, POSITIONS), given)
+    found |= _positions(found, int(need(tensors, POSITIONS, TABLE).shape[1]), given)
     if "decoder.embed.weight" in tensors:
         decoder, decoder_notes = _decoder(tensors, given)
         found |= decoder
@@ -129,13 +135,9 @@ def describe(tensors: Tensors, given: Arch) -> Described:
     return Described(dataclasses.asdict(checked({**found, **given})), notes)
 
 
-def _rows(tensors: Tensors, name: str) -> int:
-    """Return the number of rows of a table (1, rows, C), 0 if it is not there."""
-    return int(tensors[name].shape[1]) if name in tensors else 0
-
-
 def _decoder(tensors: Tensors, given: Arch) -> tuple[dict[str, int], tuple[str, ...]]:
-    width = len(tensors["decoder.embed.weight"])
+    width = rows_of(tensors, "decoder.embed.weight", ("decoder width", "width"))
+    perhaps(tensors, DECODER_POSITIONS, TABLE)
     shape = {"decoder_embed_dim": width, "decoder_depth": depth_of(tensors, "decoder.blocks")}
     key = "decoder_num_heads"
     if key in given:

@@ -52,8 +52,10 @@ def _renamed(name: str) -> str:
 
 
 def _is_sine_cosine(table: Tensor) -> bool:
+    if table.ndim != 3 or 0 in table.shape:
+        return False
     places, width = table.shape[-2] - 1, table.shape[-1]
-    side = round(max(places, 0) ** 0.5)
-    if side < 1 or side * side != places or width % 4 or table.ndim != 3:
+    side = round(places**0.5)
+    if side < 1 or side * side != places or width % 4:
         return False
     return bool((table - sine_cosine(width, (side, side), 1)).abs().max() < 1e-5)

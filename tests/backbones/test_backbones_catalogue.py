@@ -1,12 +1,15 @@
 """Names: what stands in the catalogue, and what becomes of those that do not."""
 
+import errno
 import hashlib
 import io
+import os
 import subprocess
 import sys
 import urllib.error
 from dataclasses import replace
 from email.message import Message
+from pathlib import Path
 
 import pytest
 import torch
@@ -145,6 +148,71 @@ def test_nothing_is_left_of_a_failed_download(cache, monkeypatch, entry):
     with pytest.raises(backbones.LoadError, match="no route"):
         fetch.get(entry)
     assert list(folder.iterdir()) == []
+
+
+@pytest.fixture
+def present(cache, entry):
+    """A cached file of an entry that has no published hash, and the entry."""
+    path = cache / "checkpoints" / entry.file
+    path.parent.mkdir()
+    path.write_bytes(checkpoint_bytes())
+    return path, replace(entry, md5_prefix="", sha256="")
+
+
+@pytest.mark.parametrize("refusing", ["write_text", "replace", "unlink"])
+def test_weights_are_taken_from_a_cache_that_cannot_be_written_to(monkeypatch, present, refusing):
+    path, known = present
+
+    def refuse(*_args, **_options):
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    monkeypatch.setattr(Path, refusing, refuse)
+    assert fetch.get(known) == path
+    monkeypatch.undo()
+    if refusing != "unlink":
+        assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_runs_that_start_together_do_not_share_a_file(monkeypatch, present):
+    """A run that is in the middle of writing loses nothing to another that does the same."""
+    path, known = present
+    replace_file, own = Path.replace, os.getpid()
+    names = []
+
+    def other_run_first(part, target):
+        names.append(part.name)
+        if len(names) == 1:
+            monkeypatch.setattr(os, "getpid", lambda: own + 1)
+            fetch.verify(path, known)
+        return replace_file(part, target)
+
+    monkeypatch.setattr(Path, "replace", other_run_first)
+    fetch.verify(path, known)
+    assert len(set(names)) == 2
+    recorded = path.with_name(path.name + ".sha256")
+    assert recorded.read_text().strip() == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert sorted(path.parent.iterdir()) == sorted([path, recorded])
+
+
+@pytest.mark.parametrize("md5_prefix", ["", "abcdef"])
+def test_a_file_that_cannot_be_opened_is_named(monkeypatch, present, md5_prefix):
+    path, known = present
+
+    def refuse(*_args, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(backbones.LoadError) as caught:
+        fetch.get(replace(known, md5_prefix=md5_prefix))
+    assert str(caught.value).startswith(f"{path} cannot be read: Permission denied; mend")
+
+
+def test_a_recorded_hash_that_cannot_be_read_is_named(present):
+    path, known = present
+    recorded = path.with_name(path.name + ".sha256")
+    recorded.write_bytes(b"\xff\xfe")
+    with pytest.raises(backbones.LoadError, match="has SHA-256"):
+        fetch.get(known)
 
 
 def test_a_missing_shipped_encoder_is_a_clear_line(monkeypatch, tmp_path):

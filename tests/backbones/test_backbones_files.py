@@ -3,6 +3,8 @@
 import io
 import os
 import pickle
+import random
+import re
 import sys
 import tarfile
 import types
@@ -14,6 +16,7 @@ import pytest
 import torch
 
 import backbones
+from backbones import files
 
 
 class Attack:
@@ -24,9 +27,9 @@ class Attack:
         return os.system, (f"touch {self.trace}",)
 
 
-def refused(path, match):
+def refused(path, match, **options):
     with pytest.raises(backbones.LoadError, match=match) as caught:
-        backbones.load(path)
+        backbones.load(path, **options)
     assert "\n" not in str(caught.value)
 
 
@@ -150,3 +153,104 @@ def test_content_without_weights(tmp_path):
     refused(tmp_path / "c.pth", r"no known layout.*conv1\.weight")
     torch.save({"model": OrderedDict(a=torch.zeros(1), b=3)}, tmp_path / "d.pth")
     refused(tmp_path / "d.pth", "no tensors: b")
+
+
+def test_a_legacy_file_cut_anywhere_is_damaged(tmp_path):
+    """Cut between two opcodes, torch's reader raises IndexError or struct.error, among others."""
+    buffer = io.BytesIO()
+    torch.save({"a": torch.zeros(2)}, buffer, _use_new_zipfile_serialization=False)
+    data = buffer.getvalue()
+    path = tmp_path / "cut.pth"
+    for length in range(2, len(data)):
+        path.write_bytes(data[:length])
+        refused(path, r"cut\.pth is damaged or truncated \(.*copy or download it again")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_random_bytes_behind_the_head_of_a_pickle(tmp_path, seed):
+    path = tmp_path / "noise.pth"
+    path.write_bytes(b"\x80\x02" + random.Random(seed).randbytes(200))
+    refused(path, r"noise\.pth ")
+
+
+@pytest.mark.parametrize(("content", "shown"), [
+    ({0: torch.zeros(2)}, "found 0;"),
+    ({("a", 1): torch.zeros(2), "b": torch.zeros(2)}, r"found \('a', 1\);"),
+    ({"model": {1: torch.zeros(2), "b": torch.zeros(2)}}, "found 1;"),
+])  # fmt: skip
+def test_names_that_are_no_text(tmp_path, content, shown):
+    torch.save(content, tmp_path / "keys.pth")
+    refused(tmp_path / "keys.pth", rf"keys\.pth: .*names of tensors to be text, {shown}.*save")
+
+
+def test_keys_beside_the_state_dict_may_be_anything(tmp_path, simmim_file):
+    content = torch.load(simmim_file, weights_only=True)
+    torch.save({**content, 7: "seven"}, tmp_path / "beside.pth")
+    assert "7" in backbones.load(tmp_path / "beside.pth").key_report.beside
+
+
+@pytest.mark.parametrize(("value", "kind"), [
+    (torch.eye(3).to_sparse(), "sparse_coo"),
+    (torch.zeros(2, device="meta"), "meta"),
+    (torch.ones(2, dtype=torch.int64).to_sparse(), "sparse_coo"),
+])  # fmt: skip
+def test_tensors_that_are_not_dense_are_named(tmp_path, value, kind):
+    torch.save({"model": {"a": torch.zeros(1), "b.weight": value}}, tmp_path / "sparse.pth")
+    refused(tmp_path / "sparse.pth", rf"expected dense tensors, found b\.weight \({kind}.*convert")
+
+
+WRONG_AXES = [
+    ("simmim", "encoder.patch_embed.proj.weight", (), r"\(width, 3, patch, patch\)"),
+    ("simmim", "encoder.patch_embed.proj.weight", (5,), r"\(width, 3, patch, patch\)"),
+    ("simmim", "encoder.patch_embed.proj.weight", (48, 3, 0, 0), r"\(width, 3, patch, patch\)"),
+    ("simmim", "encoder.blocks.0.mlp.fc1.weight", (), r"\(units, width\)"),
+    ("simmim", "encoder.rel_pos_bias.relative_position_bias_table", (124,), r"\(offsets, heads\)"),
+    ("simmim", "decoder.0.weight", (), r"\(3 x stride x stride, width, 1, 1\)"),
+    ("mae", "patch_embed.proj.weight", (), r"\(width, 3, patch, patch\)"),
+    ("mae", "blocks.0.mlp.fc1.weight", (), r"\(units, width\)"),
+    ("mae", "pos_embed", (), r"\(1, places, width\)"),
+    ("mae", "pos_embed", (37,), r"\(1, places, width\)"),
+    ("mae", "decoder_embed.weight", (), r"\(decoder width, width\)"),
+    ("mae", "decoder_pos_embed", (37,), r"\(1, places, width\)"),
+]
+
+
+@pytest.mark.parametrize(("kind", "name", "shape", "expected"), WRONG_AXES)
+def test_tensors_with_other_axes_are_named(tmp_path, fixtures, kind, name, shape, expected):
+    tensors = files.read(fixtures / f"{kind}_vit" / "checkpoint.pth").tensors
+    assert name in tensors
+    torch.save({**tensors, name: torch.ones(shape)}, tmp_path / "axes.pth")
+    found = re.escape(str(shape))
+    arch = {"num_heads": 3} if kind == "mae" else None
+    message = rf"the file's \S+ has shape {found}, expected {expected}"
+    refused(tmp_path / "axes.pth", message, arch=arch)
+
+
+@pytest.mark.parametrize("shape", [(), (37,), (1, 37), (1, 2, 0)])
+def test_an_encoder_alone_with_an_odd_position_table(tmp_path, fixtures, shape):
+    """Without a decoder the layout is told by the values of this table."""
+    tensors = files.read(fixtures / "mae_vit" / "checkpoint.pth").tensors
+    encoder = {name: value for name, value in tensors.items() if not name.startswith("decoder")}
+    encoder.pop("mask_token", None)
+    torch.save({**encoder, "pos_embed": torch.ones(shape)}, tmp_path / "encoder.pth")
+    message = r"pos_embed has shape .*, expected \(1, places, width\)"
+    refused(tmp_path / "encoder.pth", message, arch={"num_heads": 3})
+
+
+@pytest.mark.parametrize(("kind", "name", "axis"), [
+    ("simmim", "encoder.rel_pos_bias.relative_position_bias_table", 0),
+    ("mae", "pos_embed", 1),
+    ("mae", "decoder_pos_embed", 1),
+])  # fmt: skip
+def test_a_table_of_another_grid_is_not_resized(tmp_path, fixtures, kind, name, axis):
+    tensors = files.read(fixtures / f"{kind}_vit" / "checkpoint.pth").tensors
+    longer = torch.cat([tensors[name]] * 2, dim=axis)
+    torch.save({**tensors, name: longer}, tmp_path / "longer.pth")
+    arch = {"num_heads": 3, "decoder_num_heads": 4} if kind == "mae" else {}
+    refused(
+        tmp_path / "longer.pth",
+        "position table has shape .* of a 6x6 grid",
+        input_size=64,
+        arch={"image_size": 48, **arch},
+        keep=("decoder",),
+    )
