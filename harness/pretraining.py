@@ -73,7 +73,7 @@ def pretrain(options: RunOptions, name: str, output: Path, command: str, console
         raise UserError(
             f"`{folder}` holds another encoder: remove it, or choose another --name or --output"
         )
-    record = run(options, console)
+    record = run(options, console, command)
     _export(record, options, name, folder, command)
     console.note(f"encoder: {folder / ENCODER}")
     console.note(f"verify it with: harness pretrain verify {folder / ENCODER}")

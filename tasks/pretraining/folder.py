@@ -47,9 +47,9 @@ class Folder:
         path = self.root / self.files[index]
         try:
             with Image.open(path) as image:
-                return np.asarray(image.convert("RGB"))
-        except OSError as error:
-            raise DataError(f"cannot read the image `{path}`: {error}") from None
+                return _rgb(image)
+        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+            raise DataError(f"cannot read the image `{path}`: {error}; mend or remove it") from None
 
 
 def scan(root: Path | None, split: Split, limit: int | None) -> Folder:
@@ -57,7 +57,7 @@ def scan(root: Path | None, split: Split, limit: int | None) -> Folder:
     selection, the rest for the test.
 
     Raises:
-        DataError: no folder was given, or it lacks the layout.
+        DataError: no folder was given, it lacks the layout, or an image is a broken link.
     """
     if root is None:
         raise DataError(f"the data set `images` needs --data-root ROOT with {LAYOUT}")
@@ -73,5 +73,22 @@ def scan(root: Path | None, split: Split, limit: int | None) -> Folder:
     files = files[:limit]
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.as_posix()}\t{(root / path).stat().st_size}\n".encode())
+        digest.update(f"{path.as_posix()}\t{_bytes_of(root / path)}\n".encode())
     return Folder(root, tuple(files), digest.hexdigest())
+
+
+def _bytes_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError as error:
+        what = "is a broken link" if path.is_symlink() else "cannot be read"
+        raise DataError(f"the image `{path}` {what}: {error.strerror}; mend or remove it") from None
+
+
+def _rgb(image: Image.Image) -> NDArray[np.uint8]:
+    # Older Pillow opens a grey PNG of 16 bits as `I`.
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        # Pillow's own conversion clips at 255, which leaves almost all of the image white.
+        levels = np.rint(np.asarray(image) / 257).astype(np.uint8)
+        return np.repeat(levels[:, :, None], 3, axis=2)
+    return np.asarray(image.convert("RGB"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -44,6 +45,12 @@ class MaskRecipe(Section):
     )
     ratio: Annotated[float, Field(gt=0, lt=1)] = Field(description="share of units hidden")
     unit: Count = Field(description="side of what is hidden as one, in pixels")
+
+    def hidden(self, units: int) -> int:
+        """How many of `units` are hidden, as `tasks.pretraining.masks` hides them."""
+        if self.name == "simmim":
+            return math.ceil(units * self.ratio)
+        return units - int(units * (1 - self.ratio))
 
 
 class ObjectiveRecipe(Section):
@@ -93,7 +100,23 @@ class PretrainingRecipe(TaskRecipe):
             raise ValueError(f"`backbone.input_size` must be a multiple of `mask.unit` {unit}")
         if self.protocol != "finetune":
             raise ValueError("pre-training moves the encoder: `protocol` must be `finetune`")
+        self._check_mask()
         return self
+
+    def _check_mask(self) -> None:
+        (height, width), unit = self.backbone.input_size, self.mask.unit
+        units = (height // unit) * (width // unit)
+        hidden = self.mask.hidden(units)
+        if hidden == units:
+            raise ValueError(
+                f"`mask.ratio` {self.mask.ratio} hides all {units} units of {height}x{width} "
+                "pixels, so that the encoder sees nothing; lower it, or make `mask.unit` smaller"
+            )
+        if not hidden:
+            raise ValueError(
+                f"`mask.ratio` {self.mask.ratio} hides none of {units} units of {height}x{width} "
+                "pixels, so that there is nothing to fill in; raise it"
+            )
 
     def architecture(self) -> dict[str, Any]:
         """What `backbones.create` is told of the encoder and its decoder."""

@@ -105,7 +105,7 @@ def _continued(recipe: PretrainingRecipe) -> Backbone:
 
     Raises:
         LoadError: it cannot be loaded, or has no decoder.
-        RecipeError: its architecture is not the recipe's.
+        RecipeError: its architecture, or the mean or std of its input, is not the recipe's.
     """
     import backbones
 
@@ -115,9 +115,15 @@ def _continued(recipe: PretrainingRecipe) -> Backbone:
         drop_path=recipe.backbone.drop_path,
         keep=("decoder",),
     )
-    wanted = {"family": recipe.encoder.family} | recipe.architecture()
-    found = {"family": backbone.spec.family} | backbone.spec.arch
+    encoder, spec = recipe.encoder, backbone.spec
+    # The encoder normalises by its own mean and std, the targets are made with the recipe's.
+    wanted = {"family": encoder.family, "mean": encoder.mean, "std": encoder.std}
+    wanted |= recipe.architecture()
+    found = {"family": spec.family, "mean": spec.mean, "std": spec.std} | spec.arch
     other = [f"{key} {found.get(key)}" for key in wanted if found.get(key) != wanted[key]]
     if other:
-        raise RecipeError(f"`{recipe.encoder.start}` has {', '.join(other)}, not the recipe's")
+        raise RecipeError(
+            f"`{encoder.start}` has {', '.join(other)}, not the recipe's; "
+            "give `encoder` what the file has, or start from another file"
+        )
     return backbone
