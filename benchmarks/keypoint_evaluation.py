@@ -18,7 +18,7 @@ import numpy as np
 
 from tasks.pose.matching import Detections, Truth, bounding_areas, match
 from tasks.pose.metrics import COCO_RANGES
-from tasks.pose.precision import figures, resampled
+from tasks.pose.precision import draws, figures
 from tasks.pose.skeleton import skeleton
 
 SIDED = [
@@ -118,7 +118,7 @@ def main() -> None:
             reference.summarize()
         seconds["pycocotools"].append(time.perf_counter() - start)
         start = time.perf_counter()
-        figures(outcomes, areas, resampled(options.images))
+        figures(outcomes, areas, draws(options.images))
         seconds["200 resamples"].append(time.perf_counter() - start)
         for name, value in zip(NAMES, reference.stats, strict=True):
             assert abs(float(mine[name][0]) - value) < 1e-9, name

@@ -77,12 +77,16 @@ class Evaluation:
         per_sample: columns of equal length, one entry a test sample, `sample` (its index) among
             them: what a paired comparison of two encoders needs.
         evaluator: the implementation that computed the figures, with its version.
+        resampled: the primary metric on resamples of the test set, where it is no mean of
+            per-sample scores; the same draws for everybody, so that two encoders can be compared
+            draw by draw.
     """
 
     primary: str
     metrics: dict[str, Metric]
     per_sample: dict[str, list[float]]
     evaluator: str
+    resampled: list[float] | None = None
 
 
 @dataclass(frozen=True)

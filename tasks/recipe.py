@@ -32,10 +32,16 @@ class BackboneRecipe(Section):
     num_heads: Count | None = Field(None, description="heads, where neither file nor rule tells")
     decoder_num_heads: Count | None = Field(None, description="heads of MAE's decoder, likewise")
     window_size: Count | None = Field(None, description="window of a Swin encoder, to override")
+    block_tables: bool | None = Field(
+        None,
+        description="BEiT family: relative positions of each block's own, begun from the file's "
+        "shared ones, as SimMIM and BEiT fine-tune them",
+    )
 
     def arch(self) -> dict[str, int] | None:
         """What overrides the encoder's own architecture, or None."""
-        given = self.model_dump(include={"num_heads", "decoder_num_heads", "window_size"})
+        names = {"num_heads", "decoder_num_heads", "window_size", "block_tables"}
+        given = self.model_dump(include=names)
         return {key: value for key, value in given.items() if value is not None} or None
 
 

@@ -36,12 +36,7 @@ def activate() -> None:
     Raises:
         DependencyError: one of the five packages is missing; the message is the line to install.
     """
-    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise DependencyError(
-            f"this task needs {', '.join(missing)}, not installed here; install with: "
-            f"pip install --no-deps {' '.join(PACKAGES.values())}"
-        )
+    _require()
     # A compiled mmcv, where somebody has one, keeps its own operators.
     if "mmcv.ops" not in sys.modules and importlib.util.find_spec("mmcv._ext") is None:
         from tasks.openmmlab.operators import modules
@@ -50,6 +45,15 @@ def activate() -> None:
     if "xtcocotools" not in sys.modules and importlib.util.find_spec("xtcocotools") is None:
         for part in _COCO_TOOLS:
             sys.modules[f"xtcocotools{part}"] = importlib.import_module(f"pycocotools{part}")
+
+
+def _require() -> None:
+    missing = [name for name in PACKAGES if importlib.util.find_spec(name) is None]
+    if missing:
+        raise DependencyError(
+            f"this task needs {', '.join(missing)}, not installed here; install with: "
+            f"pip install --no-deps {' '.join(PACKAGES.values())}"
+        )
 
 
 def load(name: str) -> ModuleType:
@@ -64,6 +68,7 @@ def load(name: str) -> ModuleType:
     loaded = sys.modules.get(name)
     if loaded is not None:
         return loaded
+    _require()
     with _unchanged(), warnings.catch_warnings():
         activate()
         # mmcv warns of the place of an operator that nothing here uses.

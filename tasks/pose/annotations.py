@@ -20,7 +20,8 @@ Bools = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Images:
-    """I images: ids, file names, sizes (I, 2) as width and height, crowd index (0 if not given)."""
+    """I images: ids, file names, sizes (I, 2) as width and height, crowd index (NaN if not
+    given)."""
 
     ids: Ints
     files: tuple[str, ...]
@@ -59,8 +60,10 @@ class People:
 
 @dataclass(frozen=True)
 class Annotations:
-    """A parsed file; `skipped` counts persons without a box or without keypoints."""
+    """A parsed file; `category` is the id of persons, `skipped` counts those without a box or
+    without keypoints."""
 
+    category: int
     joints: tuple[str, ...]
     images: Images
     people: People
@@ -82,8 +85,8 @@ def read_json(path: Path) -> Any:
             f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
             "is the file complete?"
         ) from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path} is not a JSON text") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path} is not a JSON text that can be read: {error}") from None
 
 
 def parse(content: Any, name: str, area: Literal["annotation", "box"]) -> Annotations:
@@ -108,7 +111,7 @@ def parse(content: Any, name: str, area: Literal["annotation", "box"]) -> Annota
     found: list[dict[str, Any]] = []
     skipped = 0
     for entry in content["annotations"]:
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), int):
+        if not isinstance(entry, Mapping) or not whole(entry.get("id")):
             raise DataError(f"{name}: an annotation without a whole number as `id`")
         if entry.get("category_id", category) != category:
             continue
@@ -122,7 +125,7 @@ def parse(content: Any, name: str, area: Literal["annotation", "box"]) -> Annota
     people = People(**columns)
     if len(np.unique(people.ids)) != len(people):
         raise DataError(f"{name} has two annotations with the same id")
-    return Annotations(joints, images, people, skipped)
+    return Annotations(category, joints, images, people, skipped)
 
 
 def _category(categories: list[Any], name: str) -> tuple[int, tuple[str, ...]]:
@@ -133,18 +136,20 @@ def _category(categories: list[Any], name: str) -> tuple[int, tuple[str, ...]]:
     names = persons[0]["keypoints"]
     if not isinstance(names, list) or not all(isinstance(joint, str) for joint in names):
         raise DataError(f"{name}: `keypoints` of the category must be a list of names")
-    if not isinstance(persons[0].get("id"), int):
+    if not whole(persons[0].get("id")):
         raise DataError(f"{name}: the category needs a whole number as `id`")
     return int(persons[0]["id"]), tuple(names)
 
 
 def _images(entries: list[Any], name: str) -> Images:
     for entry in entries:
-        if not isinstance(entry, Mapping) or not isinstance(entry.get("id"), int):
+        if not isinstance(entry, Mapping) or not whole(entry.get("id")):
             raise DataError(f"{name}: an image without a whole number as `id`")
-        wrong = [key for key in ("width", "height") if not _positive(entry.get(key))]
-        if not isinstance(entry.get("file_name"), str):
+        wrong = [key for key in ("width", "height") if not _is_side(entry.get(key))]
+        if not isinstance(entry.get("file_name"), str) or "\0" in entry["file_name"]:
             wrong.append("file_name")
+        if not finite([entry.get("crowdIndex", 0.0)]):
+            wrong.append("crowdIndex")
         if wrong:
             raise DataError(f"{name}: image {entry['id']} has no valid {', '.join(wrong)}")
     ids = np.array([entry["id"] for entry in entries], dtype=np.int64)
@@ -154,7 +159,7 @@ def _images(entries: list[Any], name: str) -> Images:
         ids,
         tuple(entry["file_name"] for entry in entries),
         np.array([(e["width"], e["height"]) for e in entries], dtype=float).reshape(-1, 2),
-        np.array([float(entry.get("crowdIndex", 0.0)) for entry in entries]),
+        np.array([float(entry.get("crowdIndex", np.nan)) for entry in entries]),
     )
 
 
@@ -168,37 +173,47 @@ def _person(
             f"{where} has {count} keypoint values, expected {3 * joints} (x, y, v of {joints} "
             "joints)"
         )
-    if not isinstance(box, list) or len(box) != 4 or not _finite(box):
+    if not isinstance(box, list) or len(box) != 4 or not finite(box):
         raise DataError(f"{where} has a box that is not four numbers (x, y, width, height)")
-    if not _finite(values):
+    if not finite(values):
         raise DataError(f"{where} has keypoints that are not finite numbers")
-    if entry.get("image_id") not in rows:
+    if not whole(entry.get("image_id")) or entry["image_id"] not in rows:
         raise DataError(f"{where} is of image {entry.get('image_id')!r}, which is not listed")
     points = np.array(values, dtype=float).reshape(joints, 3)
     if not np.isin(points[:, 2], (0, 1, 2)).all():
         raise DataError(f"{where} has a visibility other than 0, 1, 2")
     if area == "box":
         scale = 0.53 * box[2] * box[3]
-    elif not _finite([entry.get("area")]):
-        raise DataError(f"{where} has no `area`; take the box's with --set data.area=box")
+    elif not finite([entry.get("area")]) or entry["area"] < 0:
+        raise DataError(f"{where} has no valid `area`; take the box's with --set data.area=box")
     else:
         scale = float(entry["area"])
+    labelled = entry.get("num_keypoints", int(np.count_nonzero(points[:, 2])))
+    if not whole(labelled):
+        raise DataError(f"{where} has a `num_keypoints` that is not a whole number")
     return {
         "image": rows[entry["image_id"]],
         "ids": entry["id"],
         "boxes": np.array(box, dtype=float),
         "keypoints": points,
         "areas": scale,
-        "labelled": int(entry.get("num_keypoints", np.count_nonzero(points[:, 2]))),
+        "labelled": labelled,
         "crowd": bool(entry.get("iscrowd", 0)),
     }
 
 
-def _finite(values: list[Any]) -> bool:
-    if not all(isinstance(v, (int, float)) and not isinstance(v, bool) for v in values):
-        return False
-    return bool(np.isfinite(np.array(values, dtype=float)).all())
+def finite(values: list[Any]) -> bool:
+    """Whether all are numbers with which one can reckon: no NaN, none beyond 1e12."""
+    return all(
+        isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= 1e12 for v in values
+    )
 
 
-def _positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and value > 0
+def whole(value: Any) -> bool:
+    """Whether it is a whole number of 64 bits."""
+    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
+
+
+def _is_side(value: Any) -> bool:
+    """Whether it can be the width or height of an image."""
+    return finite([value]) and 0 < value < 1e6

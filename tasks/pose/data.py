@@ -41,13 +41,14 @@ class PoseDataset(TaskDataset):
             parts.append(digest)
         else:
             samples, skipped = annotated(found)
+        whole = samples
         if data.skip_unreadable:
             samples, unreadable = self._readable(samples)
             skipped |= {"unreadable image": unreadable} if unreadable else {}
         taken = samples.take(slice(data.limit))
         self.samples: Samples = taken
         self.images: Images = found.images
-        self.truth: People = _truth(found.people, samples, taken)
+        self.truth: People = _truth(found.people, whole, taken)
         used = np.unique(taken.image)
         parts += [split, str(len(taken)), str(data.held_out_seed), self.source.digest(used)]
         self.info = DataInfo(
@@ -136,7 +137,7 @@ class PoseDataset(TaskDataset):
 
 
 def _truth(people: People, samples: Samples, taken: Samples) -> People:
-    """Everybody; where the samples are cut short, nobody who was cut off or has no image left."""
+    """Everybody; where samples were left out, nobody who was one or has no image left."""
     if len(taken) == len(samples):
         return people
     left = np.setdiff1d(samples.person, taken.person)

@@ -36,7 +36,10 @@ def read(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     buffer = np.frombuffer(content, dtype=np.uint8)
     found = (0, 0)
     for flag in (cv2.IMREAD_IGNORE_ORIENTATION, 0):
-        image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | flag)
+        try:
+            image = cv2.imdecode(buffer, cv2.IMREAD_COLOR_RGB | flag)
+        except cv2.error as error:
+            raise DataError(f"{path} cannot be decoded: {' '.join(str(error).split())}") from None
         if image is None:
             raise DataError(f"{path} is not an image that can be decoded")
         found = (image.shape[1], image.shape[0])
@@ -61,5 +64,5 @@ def _decode_strictly(path: Path) -> None:
     try:
         with Image.open(path) as image:
             image.load()
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"the image {path} is truncated or damaged: {error}") from None

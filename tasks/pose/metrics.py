@@ -17,7 +17,7 @@ from tasks.pose.matching import (
     match,
     similarity,
 )
-from tasks.pose.precision import figures, resampled, standard_error
+from tasks.pose.precision import draws, figures, standard_error
 
 if TYPE_CHECKING:
     from tasks.pose.data import PoseDataset
@@ -70,7 +70,7 @@ def evaluate(rows: list[Row], dataset: PoseDataset) -> Evaluation:
     crowd_index = None
     if dataset.recipe.data.name == "crowdpose":
         crowd_index = dataset.images.crowd_index[np.argsort(place)]
-    metrics = score(truth, detections.take(kept), sigmas, len(ids), crowd_index)
+    metrics, resampled = score(truth, detections.take(kept), sigmas, len(ids), crowd_index)
     own = _own_similarity(dataset, truth, points, sigmas)
     counted = own[~np.isnan(own)]
     if len(counted):
@@ -81,6 +81,7 @@ def evaluate(rows: list[Row], dataset: PoseDataset) -> Evaluation:
         metrics=metrics,
         per_sample={"sample": [float(i) for i in range(len(rows))], "oks": own.tolist()},
         evaluator=EVALUATORS["coco" if crowd_index is None else "crowdpose"],
+        resampled=resampled,
     )
 
 
@@ -90,8 +91,9 @@ def score(
     sigmas: Floats,
     images: int,
     crowd_index: Floats | None = None,
-) -> dict[str, Metric]:
-    """COCO's ten figures, or with the crowd index (I,) of the images CrowdPose's nine.
+) -> tuple[dict[str, Metric], list[float]]:
+    """COCO's ten figures, or with the crowd index (I,) of the images CrowdPose's nine; and AP on
+    each resample.
 
     Errors are standard deviations over images drawn with replacement.
     """
@@ -99,7 +101,7 @@ def score(
     areas = {letter: number for number, letter in enumerate(ranges)}
     outcomes = match(truth, detections, sigmas, list(ranges.values()))
     whole = np.ones((1, images))
-    drawn = resampled(images)
+    drawn = draws(images)
     values = {name: float(v[0]) for name, v in figures(outcomes, areas, whole).items()}
     spread = figures(outcomes, areas, drawn)
     counts = {letter: int(outcomes.wanted[number].sum()) for letter, number in areas.items()}
@@ -115,7 +117,7 @@ def score(
             count = int(inside[truth.image[outcomes.wanted[0]]].sum())
             # The reference rounds these three.
             metrics[f"AP_{name}"] = Metric(round(value, 4), error, count)
-    return metrics
+    return metrics, spread["AP"].tolist()
 
 
 def person_scores(joints: Floats, boxes: Floats, threshold: float) -> Floats:

@@ -30,7 +30,8 @@ class PoseModel(TaskModel):
     `visible` (B,K), and for predictions where the crop lies in its image.
 
     Raises:
-        RecipeError: the head's deconvolutions do not lead to the codec's map size.
+        RecipeError: the head's deconvolutions do not lead to the codec's map size, or the encoder
+            would have to pad the input.
     """
 
     backbone: Backbone
@@ -178,6 +179,11 @@ def _array(values: Tensor) -> NDArray[np.float64]:
 
 
 def _require_size(recipe: PoseRecipe, stride: int) -> None:
+    if any(side % stride for side in recipe.backbone.input_size):
+        raise RecipeError(
+            f"pose needs an input size in multiples of the encoder's stride {stride}, "
+            f"backbone.input_size is {recipe.backbone.input_size}"
+        )
     grow = 2 ** len(recipe.head.deconv_channels)
     given = tuple(side // stride * grow for side in recipe.backbone.input_size)
     if given != recipe.codec.heatmap_size:

@@ -77,7 +77,7 @@ def figures(outcomes: Outcomes, areas: dict[str, int], weights: Floats) -> dict[
     return found
 
 
-def resampled(images: int, seed: int = 0) -> Floats:
+def draws(images: int, seed: int = 0) -> Floats:
     """(RESAMPLES, images) how often each image is drawn, with replacement and a fixed seed."""
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(images, np.full(images, 1 / images), size=RESAMPLES)

@@ -10,6 +10,7 @@ from pydantic import Field, model_validator
 from tasks.recipe import FREE, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
 NonNegative = Annotated[float, Field(ge=0)]
+Cells = Annotated[int, Field(ge=2)]
 
 
 class SplitFiles(Section):
@@ -81,9 +82,11 @@ class CodecRecipe(Section):
     type: Literal["udp", "msra"] = Field(
         "udp", description="UDP (Huang et al. 2020), or whole-pixel centres (Xiao et al. 2018)"
     )
-    heatmap_size: tuple[Count, Count] = Field(description="height and width")
+    heatmap_size: tuple[Cells, Cells] = Field(description="height and width")
     sigma: Positive = Field(2.0, description="of the Gaussian, in cells of the map")
-    blur_kernel: Count = Field(11, description="of UDP's decoding, in cells, odd")
+    blur_kernel: Annotated[int, Field(ge=3)] = Field(
+        11, description="of UDP's decoding, in cells, odd"
+    )
 
     @model_validator(mode="after")
     def _odd(self) -> Self:

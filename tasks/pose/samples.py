@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.contract import DataError
-from tasks.pose.annotations import Annotations, Bools, Floats, Ints, read_json
+from tasks.pose.annotations import Annotations, Bools, Floats, Ints, finite, read_json, whole
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ def annotated(found: Annotations) -> tuple[Samples, dict[str, int]]:
 
 
 def detected(path: Path, found: Annotations) -> tuple[Samples, dict[str, int], str]:
-    """The persons (category 1) of a COCO detections file, as they are; what was left out; the
-    file's hash.
+    """The persons of a COCO detections file, as they are; what was left out; the file's hash.
 
     Raises:
         DataError: a file that is no list of detections.
@@ -90,16 +89,19 @@ def detected(path: Path, found: Annotations) -> tuple[Samples, dict[str, int], s
     image: list[int] = []
     boxes: list[list[float]] = []
     scores: list[float] = []
-    left = {"of another category": 0, "of an image that is not listed": 0}
+    left = {"of another category": 0, "of an image that is not listed": 0, "with an empty box": 0}
     for number, entry in enumerate(content):
         if not isinstance(entry, Mapping) or not _valid(entry):
             raise DataError(
-                f"{path}: detection {number} needs image_id, category_id, bbox (4 numbers), score"
+                f"{path}: detection {number} needs image_id and category_id (whole numbers), bbox "
+                "(4 numbers) and score, all finite"
             )
-        if entry["category_id"] != 1:
+        if entry["category_id"] != found.category:
             left["of another category"] += 1
         elif entry["image_id"] not in rows:
             left["of an image that is not listed"] += 1
+        elif min(entry["bbox"][2:]) <= 0:
+            left["with an empty box"] += 1
         else:
             image.append(rows[entry["image_id"]])
             boxes.append(entry["bbox"])
@@ -123,9 +125,9 @@ def detected(path: Path, found: Annotations) -> tuple[Samples, dict[str, int], s
 def _valid(entry: Mapping[str, Any]) -> bool:
     box = entry.get("bbox")
     return (
-        {"image_id", "category_id", "score"} <= entry.keys()
-        and isinstance(entry["score"], (int, float))
+        whole(entry.get("image_id"))
+        and whole(entry.get("category_id"))
         and isinstance(box, list)
         and len(box) == 4
-        and all(isinstance(v, (int, float)) for v in box)
+        and finite([*box, entry.get("score")])
     )

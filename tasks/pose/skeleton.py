@@ -64,7 +64,8 @@ def skeleton(
     constants from the names of COCO's 17 and CrowdPose's 14 joints, unless they are given.
 
     Raises:
-        DataError: constants that are unknown or of the wrong number, pairs of unknown joints.
+        DataError: constants that are unknown or of the wrong number, pairs that names do not tell,
+            that are of unknown joints, or that give a joint two mirror images.
     """
     if len(set(names)) != len(names):
         raise DataError(f"joint names must differ: {', '.join(names)}")
@@ -78,6 +79,8 @@ def skeleton(
         if a not in names or b not in names:
             raise DataError(f"data.flip_pairs names {a}, {b}; there is {', '.join(names)}")
         i, j = names.index(a), names.index(b)
+        if flip[i] != i or flip[j] != j:
+            raise DataError(f"data.flip_pairs gives {a} or {b} two mirror images")
         flip[i], flip[j] = j, i
     lower = tuple(any(part in name.lower() for part in _LOWER) for name in names)
     return Skeleton(tuple(names), tuple(flip), tuple(float(s) for s in sigmas), lower)
@@ -98,6 +101,11 @@ def _pairs_by_name(names: Sequence[str]) -> list[tuple[str, str]]:
         raise DataError(
             f"joints without a mirror image: {', '.join(missing)}; name the pairs with "
             "--set 'data.flip_pairs=[[left_a, right_a], ...]'"
+        )
+    if not mirrored:
+        raise DataError(
+            f"no mirror pairs can be told from the joint names {', '.join(names)}; name them with "
+            "--set 'data.flip_pairs=[[left_a, right_a], ...]', or [] where there are none"
         )
     return list(mirrored.items())
 

@@ -110,6 +110,8 @@ def open_source(data: PoseData, split: Split) -> Source:
         return World(scenes, parse(content, "microworld", data.area))
     path, folder = _paths(data, split)
     annotations = parse(read_json(path), str(path), data.area)
+    if data.name == "crowdpose" and np.isnan(annotations.images.crowd_index).any():
+        raise DataError(f"{path} has images without `crowdIndex`, which CrowdPose's figures need")
     if data.held_out is not None and split != "test":
         annotations = _hold_out(annotations, data.held_out, data.held_out_seed, split)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -159,5 +161,7 @@ def _hold_out(found: Annotations, share: float, seed: int, split: Split) -> Anno
             pictures.sizes[kept],
             pictures.crowd_index[kept],
         ),
-        people=replace(chosen, image=np.array([renumber[r] for r in chosen.image.tolist()])),
+        people=replace(
+            chosen, image=np.array([renumber[r] for r in chosen.image.tolist()], np.int64)
+        ),
     )

@@ -18,7 +18,7 @@ JOINTS = ["nose"] + [
 ]
 
 
-def recipe(name: str, **data: Any) -> PoseRecipe:
+def recipe(name: str, /, **data: Any) -> PoseRecipe:
     values = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
     values["data"] |= data
     return PoseRecipe.model_validate(values)

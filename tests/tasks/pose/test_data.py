@@ -133,9 +133,33 @@ def test_detections(tmp_path: Path) -> None:
     assert data.item(1, None)["annotation"] == -1
     assert sum(data.info.skipped.values()) == 2
     assert opened(root, "training", detections=path).info.count == 8
-    path.write_text(json.dumps([{"image_id": 1}]))
-    with pytest.raises(DataError, match="detection 0"):
-        opened(root, "test", detections=path)
+    path.write_text(json.dumps([*boxes, {**boxes[0], "bbox": [1, 2, 0, 40]}]))
+    skipped = opened(root, "test", detections=path).info.skipped
+    assert skipped["detection with an empty box"] == 1
+    wrong = {"image_id": "1"}, {"image_id": [1]}, {"score": float("nan")}, {"bbox": [1, 2, 3]}
+    for fields in wrong:
+        path.write_text(json.dumps([boxes[0] | fields]))
+        with pytest.raises(DataError, match="detection 0"):
+            opened(root, "test", detections=path)
+
+
+def test_detections_of_another_person_category(tmp_path: Path) -> None:
+    root = make(tmp_path / "set")
+
+    def renumber(given: Any) -> None:
+        given["categories"][0]["id"] = 0
+        for entry in given["annotations"]:
+            entry["category_id"] = 0
+
+    edit(root, renumber, "test")
+    path = tmp_path / "boxes.json"
+    boxes = [
+        {"image_id": 2, "category_id": number, "bbox": [1, 2, 30, 40], "score": 0.5}
+        for number in (0, 1)
+    ]
+    path.write_text(json.dumps(boxes))
+    data = opened(root, "test", detections=path)
+    assert len(data) == 1 and sum(data.info.skipped.values()) == 1
 
 
 def test_missing_root_and_files(tmp_path: Path) -> None:
@@ -179,12 +203,28 @@ def no_area(given: Any) -> None:
     del given["annotations"][0]["area"]
 
 
+def person(number: int, **fields: Any) -> Any:
+    return lambda given: given["annotations"][number].update(fields)
+
+
+def image(number: int, **fields: Any) -> Any:
+    return lambda given: given["images"][number].update(fields)
+
+
 BROKEN = [
     (wrong_number, "annotation 5 has 48 keypoint values, expected 51"),
     (unknown_image, "annotation 3 is of image 55"),
     (doubled, "two annotations with the same id"),
     (not_finite, "annotation 2 has a box"),
-    (no_area, "annotation 1 has no `area`.*data.area=box"),
+    (no_area, "annotation 1 has no valid `area`.*data.area=box"),
+    (person(1, area=-5.0), "annotation 2 has no valid `area`"),
+    (person(1, image_id=[1]), "annotation 2 is of image"),
+    (person(1, num_keypoints=None), "annotation 2 has a `num_keypoints`"),
+    (person(1, id=2**70), "an annotation without a whole number"),
+    (person(1, bbox=[1, 2, 10**400, 4]), "annotation 2 has a box"),
+    (image(1, width=float("inf")), "image 2 has no valid width"),
+    (image(1, file_name="a\0.png"), "image 2 has no valid file_name"),
+    (image(1, crowdIndex=None), "image 2 has no valid crowdIndex"),
 ]
 
 
@@ -207,6 +247,8 @@ def test_broken_images(tmp_path: Path) -> None:
         opened(root)
     data = opened(root, skip_unreadable=True)
     assert data.info.skipped["unreadable image"] == 4 and len(data) == 4
+    # Whom nobody could look for, nobody has missed.
+    assert set(data.truth.image.tolist()) <= set(data.samples.image.tolist())
     edit(root, lambda given: given["images"][0].update(width=97))
     with pytest.raises(DataError, match=r"1\.png is 96x80, its annotation says 97x80"):
         opened(root, skip_unreadable=False, limit=1).item(0, None)
@@ -220,6 +262,32 @@ def test_unknown_sigmas_must_be_given(tmp_path: Path) -> None:
     assert opened(root, sigmas=(0.1, 0.1, 0.2)).skeleton.sigmas == (0.1, 0.1, 0.2)
     with pytest.raises(DataError, match="2 numbers"):
         opened(root, sigmas=(0.1, 0.1))
+
+
+def test_mirror_pairs_are_not_guessed(tmp_path: Path) -> None:
+    joints = ["l_ankle", "r_ankle", "neck"]
+    root = make(tmp_path / "set", joints)
+    given: dict[str, Any] = {"sigmas": (0.1, 0.1, 0.2)}
+    with pytest.raises(DataError, match=r"no mirror pairs.*l_ankle.*data.flip_pairs"):
+        opened(root, **given)
+    assert opened(root, flip_pairs=(), **given).skeleton.flip == (0, 1, 2)
+    pairs = (("l_ankle", "r_ankle"),)
+    assert opened(root, flip_pairs=pairs, **given).skeleton.flip == (1, 0, 2)
+    with pytest.raises(DataError, match="two mirror images"):
+        opened(root, flip_pairs=(*pairs, ("neck", "l_ankle")), **given)
+
+
+def test_crowdpose_needs_its_crowd_index(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="images without `crowdIndex`"):
+        opened(make(tmp_path / "set"), name="crowdpose")
+
+
+@pytest.mark.parametrize("content", [b"[" * 100000, b"1" * 5000, b"\xff\xfe{"])
+def test_json_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    root = make(tmp_path / "set")
+    (root / "annotations/person_keypoints_train.json").write_bytes(content)
+    with pytest.raises(DataError, match=r"person_keypoints_train\.json"):
+        opened(root)
 
 
 def test_held_out_images(tmp_path: Path) -> None:

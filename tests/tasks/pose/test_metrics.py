@@ -68,7 +68,7 @@ def test_coco_fixture(case: str) -> None:
     truth, found = read("coco_keypoints", case)
     people, detections, ids = arrays(truth, found)
     sigmas = np.array(COCO[case]["sigmas"])
-    metrics = score(people, detections, sigmas, len(ids))
+    metrics, _ = score(people, detections, sigmas, len(ids))
     for name, value in COCO[case]["stats"].items():
         assert metrics[NAMES.get(name, name)].value == pytest.approx(value, abs=1e-9), name
     outcomes = match(people, detections, sigmas, list(COCO_RANGES.values()))
@@ -117,7 +117,7 @@ def test_crowdpose_fixture(case: str) -> None:
     people, detections, ids = arrays(truth, found, box_area=True)
     index = {image["id"]: image["crowdIndex"] for image in truth["images"]}
     sigmas = np.array(COCO["joints14"]["sigmas"])
-    metrics = score(people, detections, sigmas, len(ids), np.array([index[i] for i in ids]))
+    metrics, _ = score(people, detections, sigmas, len(ids), np.array([index[i] for i in ids]))
     expected = CROWD[case]["crowdpose_api"]
     assert set(expected) == set(metrics)
     for name, value in expected.items():
@@ -187,7 +187,7 @@ def test_random_crowds_as_pycocotools(seed: int, capsys: pytest.CaptureFixture[s
     reference.summarize()
     capsys.readouterr()
     names = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
-    metrics = score(people, detections, reference.params.kpt_oks_sigmas, len(ids))
+    metrics, _ = score(people, detections, reference.params.kpt_oks_sigmas, len(ids))
     assert 0.1 < reference.stats[0] < 0.9
     for id in ids:
         there = np.array(reference.ious[int(id), 1])

@@ -111,6 +111,11 @@ def test_a_map_size_that_the_head_does_not_give_is_refused() -> None:
     )
     with pytest.raises(RecipeError, match="32x32"):
         PoseModel(encoder(), wrong, PoseDatasetInfo())  # type: ignore[arg-type]
+    uneven = given.model_copy(
+        update={"backbone": given.backbone.model_copy(update={"input_size": (120, 128)})}
+    )
+    with pytest.raises(RecipeError, match="multiples of the encoder's stride 16"):
+        PoseModel(encoder((120, 128)), uneven, PoseDatasetInfo())  # type: ignore[arg-type]
 
 
 def test_predictions_lie_where_the_maps_have_their_peaks(tmp_path: Path) -> None:
@@ -146,7 +151,9 @@ def test_perfect_predictions_and_the_rest(tmp_path: Path) -> None:
     # One counted person, with an empty box, is no sample: it is missed.
     assert found.metrics["AR"].value == pytest.approx(6 / 7)
     assert found.per_sample["oks"] == pytest.approx([1.0] * 6)
-    assert found.metrics["AP"].error is not None and found.metrics["AP"].n == 7
+    assert found.metrics["AP"].n == 7
+    assert found.resampled is not None
+    assert found.metrics["AP"].error == pytest.approx(np.std(found.resampled, ddof=1))
     for broken in (rows[1:], [*rows, rows[0]], [{**rows[0], "sample": 6}, *rows[1:]]):
         with pytest.raises(DataError, match="sample"):
             Pose().evaluate(broken, data)

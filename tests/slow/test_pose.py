@@ -1,0 +1,292 @@
+"""The real command for pose: it over-fits, survives kills, and its published recipes run."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from harness.recipes import load_resolved
+from results.predictions import read_rows
+from tasks.microworld import Microworld
+from tasks.pose.matching import Detections, bounding_areas
+from tasks.pose.metrics import distinct, person_scores
+from tasks.pose.recipe import PoseRecipe
+from tasks.pose.task import Pose
+from tests.tasks.pose.folders import JOINTS, content, make
+
+PEOPLE = 8
+COMMAND = [sys.executable, "-m", "harness.cli.main", "run", "--task", "pose", "--offline"]
+SHORT = ["--scale", "smoke", "--backbone", "simmim", "--set", "train.steps=14"]
+SHORT += ["--set", "train.state_every=5"]
+
+
+def start(folder: Path, output: str, *words: str) -> subprocess.Popen[str]:
+    environment = os.environ | {
+        "HARNESS_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
+    return subprocess.Popen(
+        [*COMMAND, "--output", output, *words],
+        cwd=folder,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def record(folder: Path, output: str, *words: str) -> dict[str, Any]:
+    process = start(folder, output, *words, "--json")
+    out, errors = process.communicate(timeout=900)
+    assert process.returncode == 0, errors
+    found: dict[str, Any] = json.loads(out)
+    return found
+
+
+def numbers(found: dict[str, Any]) -> dict[str, Any]:
+    """What must not depend on how a run came about: metrics, and hashes of its outputs."""
+    files = {n: h for n, h in found["files"].items() if n != "recipe.yaml"}
+    return {"metrics": found["metrics"], "files": files, "cell": found["cell"]}
+
+
+def people_as_folder(root: Path) -> None:
+    """The first people of microworld's training range, as all three splits of a folder."""
+    world = Microworld("training", 16, "scene", (128, 128), 0)
+    given = world.to_coco_keypoints()
+    given["annotations"] = [a for a in given["annotations"] if a["num_keypoints"] >= 8][:PEOPLE]
+    assert len(given["annotations"]) == PEOPLE
+    used = {a["image_id"] for a in given["annotations"]}
+    rows = [row for row, image in enumerate(given["images"]) if image["id"] in used]
+    given["images"] = [given["images"][row] for row in rows]
+    (root / "annotations").mkdir(parents=True)
+    for split in ("train", "val", "test"):
+        path = root / f"annotations/person_keypoints_{split}.json"
+        path.write_text(json.dumps(given))
+        (root / split).mkdir()
+        for row, image in zip(rows, given["images"], strict=True):
+            pixels = np.ascontiguousarray(world.image(row)[..., ::-1])
+            cv2.imwrite(str(root / split / image["file_name"]), pixels)
+
+
+def test_eight_people_are_over_fitted(tmp_path: Path) -> None:
+    people_as_folder(tmp_path / "people")
+    still = {
+        "augmentation.flip": 0,
+        "augmentation.shift": 0,
+        "augmentation.scale": [1.0, 1.0],
+        "test.flip": False,
+        "train.batch_size": 8,
+        "train.steps": 150,
+    }
+    words = [word for key, value in still.items() for word in ("--set", f"{key}={value}")]
+    found = record(
+        tmp_path,
+        "runs",
+        *("--backbone", "simmim", "--dataset", "folder", "--data-root", "people"),
+        *words,
+    )
+    assert found["metrics"]["AP"]["n"] == PEOPLE
+    assert found["metrics"]["AP"]["value"] > 0.9
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("pose")
+    return folder, record(folder, "undisturbed", *SHORT)
+
+
+def _moment(output: Path, moment: str) -> bool:
+    """Whether a run that writes into `output` is at this moment."""
+    (folder,) = list(output.glob("pose/*/*")) or [output]
+    saved = folder / "state.ckpt"
+    if moment == "training":
+        return saved.exists()
+    if moment == "writing":
+        return saved.exists() and (folder / "state.ckpt.part").exists()
+    return saved.exists() and torch.load(saved, weights_only=True)["step"] == 14
+
+
+@pytest.mark.parametrize(("moment", "steps"), [("training", 5), ("writing", 5), ("evaluation", 14)])
+def test_sigkill_changes_no_bit(
+    undisturbed: tuple[Path, dict[str, Any]], moment: str, steps: int
+) -> None:
+    folder, whole = undisturbed
+    process = start(folder, moment, *SHORT)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if _moment(folder / moment, moment):
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.0005)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the moment was missed"
+    again = record(folder, moment, *SHORT)
+    assert numbers(again) == numbers(whole)
+    # A write that was cut off is none; one that was renamed before the kill came is one.
+    assert again["resumed_from_step"] >= steps
+    assert again["cost"]["steps_executed"] == 14 - again["resumed_from_step"]
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_workers_change_no_bit(undisturbed: tuple[Path, dict[str, Any]], workers: str) -> None:
+    folder, whole = undisturbed
+    other = record(folder, f"workers{workers}", *SHORT, "--workers", workers)
+    assert numbers(other) == numbers(whole)
+
+
+def test_two_processes_see_what_one_sees(undisturbed: tuple[Path, dict[str, Any]]) -> None:
+    folder, whole = undisturbed
+    other = record(folder, "two", *SHORT, "--devices", "2")
+    assert other["cell"] == whole["cell"]
+    assert other["metrics"]["OKS"]["n"] == whole["metrics"]["OKS"]["n"]
+    assert whole["metrics"]["OKS"]["n"] % 2 == 1, "a padded sample would show"
+    first, last = (
+        [
+            [float(v) for v in line.split(",")]
+            for line in (next((folder / o).glob("pose/*/*/curves.csv")).read_text().split()[1:])
+        ]
+        for o in ("undisturbed", "two")
+    )
+    # Other samples in a step would move the loss by percents; the order of sums, over 14 steps, by
+    # less than a thousandth.
+    np.testing.assert_allclose(first, last, rtol=1e-3)
+
+
+def official(root: Path, name: str) -> None:
+    """Miniature files in the official layout of COCO 2017, or mmpose's of CrowdPose."""
+    joints = JOINTS if name == "coco" else CROWD_JOINTS
+    splits = OFFICIAL[name]
+    (root / "annotations").mkdir(parents=True)
+    for seed, (file, images) in enumerate(splits.items()):
+        given = content(4, seed, joints)
+        for image in given["images"]:
+            image["crowdIndex"] = 0.1 * image["id"]
+            image["file_name"] = f"{seed}{image['id']:011d}.jpg"
+        (root / "annotations" / file).write_text(json.dumps(given))
+        (root / images).mkdir(exist_ok=True)
+        for image in given["images"]:
+            pixels = np.random.default_rng(seed).integers(0, 255, (80, 96, 3)).astype(np.uint8)
+            cv2.imwrite(str(root / images / image["file_name"]), pixels)
+
+
+CROWD_JOINTS = [
+    f"{side}_{joint}"
+    for joint in ("shoulder", "elbow", "wrist", "hip", "knee", "ankle")
+    for side in ("left", "right")
+] + ["head", "neck"]
+OFFICIAL = {
+    "coco": {
+        "person_keypoints_train2017.json": "train2017",
+        "person_keypoints_val2017.json": "val2017",
+    },
+    "crowdpose": {
+        "mmpose_crowdpose_train.json": "images",
+        "mmpose_crowdpose_val.json": "images",
+        "mmpose_crowdpose_test.json": "images",
+    },
+}
+
+
+@pytest.mark.parametrize("name", list(OFFICIAL))
+def test_paper_recipes_run_on_the_official_layout(name: str, tmp_path: Path) -> None:
+    """Overridden: the encoder (the shipped one), batch size and length."""
+    official(tmp_path / "data", name)
+    found = record(
+        tmp_path,
+        "runs",
+        *("--scale", "paper", "--dataset", name, "--data-root", "data"),
+        *("--backbone", "simmim_vit_micro", "--set", "train.batch_size=4", "--max-steps", "3"),
+    )
+    assert found["status"] == "finished"
+    assert found["step"] == 3
+    assert found["recipe"]["backbone"]["input_size"] == [256, 192]
+    assert ("AP_easy" in found["metrics"]) == (name == "crowdpose")
+
+
+def test_a_broken_image_ends_the_run(tmp_path: Path) -> None:
+    """With loader workers, which must not outlive the error."""
+    root = make(tmp_path / "people")
+    broken = root / "train/1.png"
+    broken.write_bytes(broken.read_bytes()[:-200])
+    words = ["--scale", "smoke", "--dataset", "folder", "--data-root", str(root)]
+    process = start(tmp_path, "runs", *words, "--backbone", "simmim", "--workers", "1")
+    _, errors = process.communicate(timeout=200)
+    assert process.returncode == 2
+    *_, last = errors.splitlines()
+    assert last.startswith(f"error: the image {broken} is truncated")
+
+
+COCO_MINI = Path(__file__).parents[3] / "shared/data/coco_mini"
+FIGURES = ("AP", "AP50", "AP75", "APM", "APL", "AR", "AR50", "AR75", "ARM", "ARL")
+
+
+@pytest.mark.skipif(not COCO_MINI.is_dir(), reason="coco_mini is not on this machine")
+def test_cocos_files_give_pycocotools_figures(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the run itself, and of better predictions put in their place, whose AP is above 0."""
+    words = ["--scale", "smoke", "--dataset", "coco", "--data-root", str(COCO_MINI)]
+    found = record(tmp_path, "runs", "--backbone", "simmim", *words)
+    given = load_resolved("pose", found["recipe"])
+    dataset = Pose().dataset(given, "test")
+    kept = read_rows(next(tmp_path.glob("runs/pose/*/*/predictions.parquet")))
+    rng = np.random.default_rng(0)
+    better = []
+    for row in kept:
+        joints = np.array(row["keypoints"]).reshape(-1, 3)
+        joints[:, :2] = dataset.samples.keypoints[row["sample"]] + rng.normal(0, 2, (17, 2))
+        better.append(row | {"keypoints": joints.ravel().tolist()})
+    run = {name: metric["value"] for name, metric in found["metrics"].items()}
+    ours = {n: m.value for n, m in Pose().evaluate(better, dataset).metrics.items()}
+    assert ours["AP"] > 0.3
+    for rows, figures in ((kept, run), (better, ours)):
+        expected = pycocotools_figures(rows, given)
+        capsys.readouterr()
+        for name, value in zip(FIGURES, expected, strict=True):
+            assert figures[name] == pytest.approx(value, abs=1e-9), name
+
+
+def pycocotools_figures(rows: list[dict[str, Any]], given: PoseRecipe) -> list[float]:
+    joints = np.array([row["keypoints"] for row in rows]).reshape(len(rows), -1, 3)
+    boxes = np.array([row["box_score"] for row in rows])
+    scores = person_scores(joints[..., 2], boxes, given.test.joint_threshold)
+    images = np.array([row["image_id"] for row in rows])
+    people = Detections(images, joints[..., :2], scores, bounding_areas(joints[..., :2]))
+    areas = np.array([row["area"] for row in rows])
+    sigmas = COCOeval(iouType="keypoints").params.kpt_oks_sigmas
+    detections = [
+        {
+            "image_id": int(images[i]),
+            "category_id": 1,
+            "score": float(scores[i]),
+            "keypoints": rows[i]["keypoints"],
+        }
+        for i in distinct(people, areas, sigmas, given.test.nms_oks).tolist()
+    ]
+    truth = COCO(str(COCO_MINI / "annotations/person_keypoints_val2017.json"))
+    reference = COCOeval(truth, truth.loadRes(detections), "keypoints")
+    reference.evaluate()
+    reference.accumulate()
+    reference.summarize()
+    return [float(value) for value in reference.stats]
+
+
+def test_wandb_keeps_a_run_without_a_network(tmp_path: Path) -> None:
+    found = record(tmp_path, "runs", *SHORT, "--max-steps", "2", "--logger", "wandb")
+    assert found["logger"] == {"name": "wandb", "run_id": found["cell"][:16]}
+    (kept,) = tmp_path.glob("runs/pose/*/*/wandb/offline-run-*")
+    assert kept.name.endswith(found["cell"][:16])
