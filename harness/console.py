@@ -37,10 +37,8 @@ class Advance(Protocol):
 
 def is_main_process() -> bool:
     """True unless a launcher (torchrun, SLURM, Lightning) says that this is another rank."""
-    for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK"):
-        if os.environ.get(name, "").isdigit():
-            return os.environ[name] == "0"
-    return True
+    ranks = [os.environ.get(name, "") for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK")]
+    return all(int(rank) == 0 for rank in ranks if rank.isdigit())
 
 
 class Console:

@@ -12,7 +12,8 @@ from results.settings import differences, setting
 from results.statistics import Interval, interval
 
 Scores = Callable[[Record], Mapping[str, Sequence[float]] | None]
-"""A record's per-sample scores: columns, `sample` among them; None where there are none."""
+"""What a record's figure can be paired by: its primary metric on resamples of the test set, or its
+per-sample scores. Columns, `sample` among them; None where there are none."""
 
 CHANCE = 0.1
 """Share of the trained network's gain that a control within chance stays below."""
@@ -51,7 +52,7 @@ def compare(a: Sequence[Record], b: Sequence[Record], scores: Scores | None = No
     the same recipe, data and seeds.
 
     The sampling variance of a difference is ea² + eb² - 2 r ea eb, with r the correlation of the
-    per-sample scores: exact where the metric is their mean, an approximation elsewhere (AP).
+    scores: over samples where the metric is their mean, over resamples elsewhere (AP).
 
     Raises:
         ResultsError: what is not the same, listed.

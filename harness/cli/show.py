@@ -77,12 +77,17 @@ def find_record(which: str, output: Path) -> Path:
     Raises:
         UserError: none or several fit.
     """
+    from results import read
+
     path = Path(which)
     if path.is_file():
         return path
     if (path / "record.json").is_file():
         return path / "record.json"
-    fitting = sorted(output.glob(f"*/*/{_literal(which)}*/record.json"))
+    # Folders have the first twelve digits of the hash.
+    fitting = sorted(output.glob(f"*/*/{_literal(which[:12])}*/record.json"))
+    if len(which) > 12:
+        fitting = [found for found in fitting if read(found).cell.startswith(which)]
     if len(fitting) == 1:
         return fitting[0]
     if fitting:

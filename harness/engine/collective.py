@@ -59,6 +59,12 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         if not self.training or world_size() == 1:
             return super().forward(x)
+        with torch.autocast(x.device.type, enabled=False):
+            # Sums and counts of a half precision would be rounded, or overflow.
+            exact = x if x.dtype == torch.float64 else x.float()
+            return self._normalise(exact).to(x.dtype)
+
+    def _normalise(self, x: Tensor) -> Tensor:
         count = torch.full((1,), x.numel() / x.shape[1], dtype=x.dtype, device=x.device)
         packed = torch.cat([x.sum((0, 2, 3)), count])
         packed = sum_over_processes(packed)

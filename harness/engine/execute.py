@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from harness.engine import state
 from harness.engine.fit import fit, predict
-from harness.engine.logging import loggers, run_id
+from harness.engine.logging import loggers
 from harness.engine.plan import encoder
 from harness.errors import RunFailed
 
@@ -31,10 +30,9 @@ class Outcome:
         rows: predictions on the test split, by sample.
         curves: a row a training step.
         steps: optimiser steps that this process executed.
-        train_seconds: time they took.
+        train_seconds: time that all steps took, those of interrupted processes included.
         encoder: hashes of the encoder at step 0, of the trainer's and of the file's; None where
             nothing looks at an encoder.
-        run_id: of the experiment logger.
     """
 
     rows: list[Row]
@@ -42,7 +40,6 @@ class Outcome:
     steps: int
     train_seconds: float
     encoder: dict[str, str | bool] | None
-    run_id: str | None
 
 
 def execute(plan: Plan, start: state.State | None, signals: Signals, console: Console) -> Outcome:
@@ -50,12 +47,12 @@ def execute(plan: Plan, start: state.State | None, signals: Signals, console: Co
     test = plan.datasets["test"]
     if plan.options.control == "constant":
         model = plan.task.constant(plan.datasets["training"])
-        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, None, None)
+        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, None)
     model = build(plan)
     if plan.options.control == "untrained":
         assert model.backbone is not None
         proof = _proof(plan, model.backbone.parameters_sha256())
-        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof, None)
+        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof)
     return _trained(plan, model, start, signals, console)
 
 
@@ -73,13 +70,9 @@ def build(plan: Plan) -> TaskModel:
 def _trained(
     plan: Plan, model: TaskModel, start: state.State | None, signals: Signals, console: Console
 ) -> Outcome:
-    began = time.monotonic()
-    steps, run = 0, None
+    steps = 0
     if start is None or start["step"] < plan.stop:
-        attached = loggers(plan)
-        fitted = fit(plan, model, _training_data(plan), start, attached, signals, console)
-        steps, run = fitted, run_id(attached)
-    seconds = time.monotonic() - began
+        steps = fit(plan, model, _training_data(plan), start, loggers(plan), signals, console)
     # Evaluation takes the weights that lie in the file, so that a run continued here is no other.
     last = state.read(plan.folder, plan.cell)
     assert last is not None
@@ -87,7 +80,7 @@ def _trained(
     model.load_state_dict(last["model"] if average is None else average["values"])
     rows = predict(plan, model, plan.datasets["test"], signals, console)
     proof = _proof(plan, last["encoder_sha256"])
-    return Outcome(rows, last["curves"], steps, seconds, proof, run)
+    return Outcome(rows, last["curves"], steps, last["seconds"], proof)
 
 
 def _training_data(plan: Plan) -> TaskDataset:

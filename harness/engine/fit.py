@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,7 +66,7 @@ def trainer(plan: Plan, loggers: list[Logger], steps: int) -> Trainer:
     if devices > 1:
         strategy = DDPStrategy(find_unused_parameters=True)
     return Trainer(
-        accelerator="auto",
+        accelerator="cuda" if torch.cuda.is_available() else "cpu",
         devices=devices,
         strategy=strategy,
         precision=PRECISION[plan.recipe.train.precision],  # type: ignore[arg-type]
@@ -73,6 +74,7 @@ def trainer(plan: Plan, loggers: list[Logger], steps: int) -> Trainer:
         max_steps=steps,
         gradient_clip_val=plan.recipe.optimizer.clip_norm,
         logger=loggers or False,
+        log_every_n_steps=1,
         default_root_dir=plan.folder,
         enable_progress_bar=False,
         enable_checkpointing=False,
@@ -102,8 +104,11 @@ def fit(
     """
     first = 0 if start is None else int(start["step"])
 
+    began, before = time.monotonic(), 0.0 if start is None else float(start["seconds"])
+
     def on_save(saved: State) -> None:
-        state.write(plan.folder, {"cell": plan.cell, **saved})
+        seconds = before + time.monotonic() - began
+        state.write(plan.folder, {"cell": plan.cell, "seconds": seconds, **saved})
 
     with quiet_lightning(), console.phase("train", plan.stop, "steps", done=first) as advance:
         carrier = trainer(plan, loggers, plan.stop - first)

@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from harness.engine.plan import Plan
 
 
+TENSORBOARD = "tensorboard"
+
+
 def loggers(plan: Plan) -> list[Logger]:
     """What `--logger` asks for; `csv` is the run's own curves.csv and needs nothing more.
 
     A run that continues goes on in the same logger run, since its id is the cell's.
+
+    Raises:
+        UserError: wandb is not installed, not logged in, or cannot be reached.
     """
     from harness.console import is_main_process
 
@@ -25,24 +31,34 @@ def loggers(plan: Plan) -> list[Logger]:
     if kind == "tensorboard":
         from lightning.pytorch.loggers import TensorBoardLogger
 
-        return [TensorBoardLogger(folder, name=None, version="tensorboard")]
+        return [TensorBoardLogger(folder, name=None, version=TENSORBOARD)]
+    return [_wandb(plan)]
+
+
+def _wandb(plan: Plan) -> Logger:
+    try:
+        import wandb
+    except ModuleNotFoundError:
+        raise UserError("--logger wandb needs the package `wandb`: install it") from None
     from lightning.pytorch.loggers import WandbLogger
 
     try:
-        return [
-            WandbLogger(
-                project="harness",
-                name=f"{plan.task.name}-{plan.backbone.spec.name}-{plan.cell[:12]}",
-                id=plan.cell[:16],
-                resume="allow",
-                save_dir=folder,
-                offline=plan.options.offline,
-            )
-        ]
-    except ModuleNotFoundError as error:
-        raise UserError(f"--logger wandb needs the package `{error.name}`: install it") from None
+        run = wandb.init(
+            project="harness",
+            name=f"{plan.task.name}-{plan.backbone.spec.name}-{plan.cell[:12]}",
+            id=run_id(plan),
+            resume="allow",
+            dir=plan.folder,
+            mode="offline" if plan.options.offline else None,
+        )
+    except wandb.errors.Error as error:
+        said = " ".join(str(error).split()).rstrip(".")
+        raise UserError(f"wandb: {said}; or keep the curves on this machine: --offline") from None
+    return WandbLogger(experiment=run)
 
 
-def run_id(attached: list[Logger]) -> str | None:
-    """The id under which the logger's own tools find the run."""
-    return str(attached[0].version) if attached else None
+def run_id(plan: Plan) -> str | None:
+    """The id under which the logger's own tools find the cell; None where nothing is trained."""
+    if plan.options.control in ("constant", "untrained"):
+        return None
+    return {"csv": None, "tensorboard": TENSORBOARD, "wandb": plan.cell[:16]}[plan.options.logger]

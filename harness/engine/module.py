@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from harness.engine import collective, optimizer
 from harness.engine.ema import Average
+from harness.engine.signals import HANDLED
 from harness.engine.state import State
 from harness.errors import Interrupted, RunFailed
 
@@ -67,6 +68,9 @@ class Training(LightningModule):
         self.curves: list[dict[str, float]] = [] if state is None else state["curves"]
         self.encoder_sha256: str | None = None if state is None else state["encoder_sha256"]
         self.rows: list[Row] = []
+        # A run that is cut short is a trial, which is interrupted more often than it ends.
+        short = recipe.train.max_steps is not None
+        self.state_every = min(recipe.train.state_every, 10 if short else recipe.train.state_every)
         self._resume = state
         self._read_every = 1
         self._pending: list[tuple[int, Tensor]] = []
@@ -127,10 +131,12 @@ class Training(LightningModule):
         self._terms = list(terms)
         counts = torch.stack([torch.as_tensor(t.count).to(t.total) for t in terms.values()])
         totals = torch.stack([term.total.detach() for term in terms.values()])
-        stopped = counts.new_tensor([float(self.signals.received or 0)])
-        shared = collective.sum_over_processes(torch.cat([counts.detach(), totals, stopped]))
-        counts, totals = shared[: len(terms)], shared[len(terms) : -1]
-        self._pending.append((self.step, torch.cat([totals / counts, shared[-1:]])))
+        # A column a signal, so that the sum over processes still tells which one came.
+        came = counts.new_tensor([float(self.signals.received == number) for number in HANDLED])
+        shared = collective.sum_over_processes(torch.cat([counts.detach(), totals, came]))
+        counts, totals = shared[: len(terms)], shared[len(terms) : 2 * len(terms)]
+        came = shared[2 * len(terms) :]
+        self._pending.append((self.step, torch.cat([totals / counts, came])))
         return counts
 
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
@@ -138,7 +144,7 @@ class Training(LightningModule):
         if self._average is not None:
             self._average.update(self.model)
         last = self.step == self.stop
-        due = self.step % self.recipe.train.state_every == 0
+        due = self.step % self.state_every == 0
         signum = 0
         if due or last or len(self._pending) >= self._read_every:
             signum = self._read()
@@ -153,7 +159,8 @@ class Training(LightningModule):
         """Move what was noted into the curves; the signal that some process received, or 0."""
         signum = 0
         for step, noted in self._pending:
-            *terms, stopped = noted.tolist()
+            figures = noted.tolist()
+            terms, came = figures[: -len(HANDLED)], figures[-len(HANDLED) :]
             loss = sum(terms)
             if loss != loss or loss in (float("inf"), float("-inf")):
                 raise RunFailed("the loss is not finite", step)
@@ -163,8 +170,7 @@ class Training(LightningModule):
             if self.trainer.loggers and (step % 10 == 0 or step + 1 == self.stop):
                 for logger in self.trainer.loggers:
                     logger.log_metrics(row, step=step)
-            if stopped and not signum:
-                signum = self.signals.received or int(stopped / collective.world_size())
+            signum = signum or _first(came)
         self._pending.clear()
         return signum
 
@@ -181,7 +187,12 @@ class Training(LightningModule):
         }
 
     def on_train_end(self) -> None:
+        """What came after the last step's figures were shared is raised here."""
+        came = torch.tensor([float(self.signals.received == number) for number in HANDLED])
+        signum = _first(collective.sum_over_processes(came.to(self.device)).tolist())
         self.signals.deferred = False
+        if signum:
+            raise Interrupted(signum)
 
     def on_predict_start(self) -> None:
         self.signals.take()
@@ -196,3 +207,8 @@ class Training(LightningModule):
 
     def on_predict_epoch_end(self) -> None:
         self.rows = collective.gather(self.rows)
+
+
+def _first(came: list[float]) -> int:
+    """The first signal of `HANDLED` that some process received, or 0."""
+    return next((int(n) for n, count in zip(HANDLED, came, strict=True) if count), 0)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import atexit
+import multiprocessing
 import signal
 from collections.abc import Iterator
+from functools import cache
 from types import FrameType
 from typing import Any
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
-from tasks.contract import TaskDataset
+from tasks.contract import DataError, TaskDataset
 
 Visit = tuple[int, int]
 """(epoch, index): one visit to a sample."""
@@ -110,6 +113,8 @@ class Feed:
         workers: int,
         pin_memory: bool = False,
     ) -> None:
+        if workers:
+            _end_workers_at_exit()
         self._loader = DataLoader(
             dataset,
             batch_sampler=batches,
@@ -123,7 +128,31 @@ class Feed:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return iter(self._loader)
+        try:
+            yield from self._loader
+        except DataError as error:
+            raise DataError(_in_one_line(str(error))) from None
+
+
+def _in_one_line(message: str) -> str:
+    """What a data set said: torch puts the worker's traceback before it, whose last line is
+    `module.DataError: message`."""
+    if not message.startswith("Caught "):
+        return message
+    return message.rstrip().splitlines()[-1].partition(": ")[2]
+
+
+@cache
+def _end_workers_at_exit() -> None:
+    """An error may leave workers alive. At exit multiprocessing sends them one SIGTERM, which they
+    spare, and would wait for ever."""
+
+    def end() -> None:
+        for child in multiprocessing.active_children():
+            if child.daemon:
+                child.kill()
+
+    atexit.register(end)
 
 
 def _quiet_worker(_: int) -> None:

@@ -76,8 +76,10 @@ def make(options: RunOptions, console: Console) -> Plan:
     options = normalised(options)
     task = plugins.task(options.task)
     recipe = recipes.resolve(options)
+    _require_devices(options, recipe)
     backbone = encoder(options, task, recipe)
     datasets = _datasets(task, recipe, console)
+    _require_samples(options, datasets)
     identity = {
         "task": task.name,
         "task_version": task.version,
@@ -98,7 +100,7 @@ def make(options: RunOptions, console: Console) -> Plan:
         datasets=datasets,
         identity=identity,
         cell=cell,
-        folder=options.output / task.name / name / cell[:12],
+        folder=_folder(options.output / task.name, name, cell),
         total_steps=total,
         stop=min(total, recipe.train.max_steps or total),
     )
@@ -118,6 +120,37 @@ def encoder(options: RunOptions, task: Task, recipe: TaskRecipe) -> Backbone:
         drop_last=recipe.backbone.drop_last,
         arch=recipe.backbone.arch(),
     )
+
+
+def _folder(runs: Path, name: str, cell: str) -> Path:
+    """Where the cell lies, which the same file may have begun under another name."""
+    found = sorted(runs.glob(f"*/{cell[:12]}"))
+    return found[0] if found else runs / name / cell[:12]
+
+
+def _require_devices(options: RunOptions, recipe: TaskRecipe) -> None:
+    """Refuse what this machine cannot do, or would do otherwise than asked."""
+    import torch
+
+    devices, there = options.devices or 1, torch.cuda.device_count()
+    if there and devices > there:
+        raise UserError(f"--devices {devices}, but there are {there} GPUs: ask for at most {there}")
+    if devices > recipe.train.batch_size:
+        raise UserError(
+            f"--devices {devices} cannot share batches of {recipe.train.batch_size}: ask for fewer "
+            "devices, or a larger `train.batch_size`"
+        )
+    if recipe.train.precision == "16" and not there:
+        raise UserError("precision 16 needs a GPU: use --precision bf16 or 32")
+
+
+def _require_samples(options: RunOptions, datasets: dict[Split, TaskDataset]) -> None:
+    for split, data in datasets.items():
+        if len(data) < (options.devices or 1):
+            raise UserError(
+                f"--devices {options.devices}, but the {split} split has {len(data)} samples: "
+                "ask for fewer devices, or more samples"
+            )
 
 
 def _datasets(task: Task, recipe: TaskRecipe, console: Console) -> dict[Split, TaskDataset]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import results
 from harness import recipes
 from harness.engine import surroundings
-from harness.options import as_command
+from harness.engine.logging import run_id
 from results import Record, predictions
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ Files = dict[str, str]
 
 
 def now() -> str:
-    """The time in UTC, ISO 8601 to the second."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
+    """The time in UTC, ISO 8601. Of two records of a cell the table keeps the later one, and two
+    may be written within a millisecond."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
 
 
-def begin(plan: Plan, before: Record | None, resumed_from_step: int | None) -> Record:
+def begin(plan: Plan, command: str, before: Record | None, resumed_from_step: int | None) -> Record:
     """The record of a run that has begun, or goes on from what `before` left."""
     spec, options = plan.backbone.spec, plan.options
     return Record(
@@ -57,8 +58,8 @@ def begin(plan: Plan, before: Record | None, resumed_from_step: int | None) -> R
         data={split: asdict(data.info) for split, data in plan.datasets.items()},
         versions=surroundings.versions(),
         git_commit=surroundings.git_commit(),
-        command=as_command(options),
-        logger={"name": options.logger, "run_id": None},
+        command=command,
+        logger={"name": options.logger, "run_id": run_id(plan)},
         created=before.created if before is not None else now(),
         updated=now(),
     )
@@ -79,9 +80,13 @@ def finish(
     files: Files,
     wall_seconds: float,
 ) -> Record:
-    """The record of a finished run."""
-    visits = outcome.steps * plan.recipe.train.batch_size
-    rate = visits / outcome.train_seconds if outcome.steps else None
+    """The record of a finished run.
+
+    Its cost: `train_seconds` and `samples_per_second` are of all steps, whichever process took
+    them; `wall_seconds` and `steps_executed` are of this process.
+    """
+    visits = len(outcome.curves) * plan.recipe.train.batch_size
+    rate = visits / outcome.train_seconds if visits else None
     metrics = {name: asdict(metric) for name, metric in evaluation.metrics.items()}
     return Record.model_validate(
         record.model_dump()
@@ -92,7 +97,6 @@ def finish(
             "evaluator": evaluation.evaluator,
             "encoder_at_step0": outcome.encoder,
             "files": files,
-            "logger": {"name": plan.options.logger, "run_id": outcome.run_id},
             "cost": {
                 "wall_seconds": wall_seconds,
                 "train_seconds": outcome.train_seconds,
@@ -117,6 +121,11 @@ def write_outputs(plan: Plan, outcome: Outcome, evaluation: Evaluation) -> Files
         ),
         "curves.csv": predictions.write_curves(outcome.curves, folder / "curves.csv"),
     }
+    if evaluation.resampled is not None:
+        drawn = {"sample": list(range(len(evaluation.resampled)))}
+        files["resampled.parquet"] = predictions.write_columns(
+            drawn | {evaluation.primary: evaluation.resampled}, folder / "resampled.parquet"
+        )
     results.write_text(folder / "recipe.yaml", recipes.as_yaml(plan.recipe))
     _write_picture(plan, outcome, folder / "picture.png")
     return files

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import results
 from harness.console import is_main_process
@@ -33,8 +33,13 @@ def plan(options: RunOptions, console: Console) -> Plan:
     return settled
 
 
-def run(options: RunOptions, console: Console) -> Record:
+def run(options: RunOptions, console: Console, command: str | None = None) -> Record:
     """Run a cell, or continue it, or return the record of the finished one.
+
+    Args:
+        options: what is asked for.
+        console: told what happens.
+        command: the command line that does this again, where it is not `harness run`.
 
     Raises:
         UserError, RecipeError, DataError, LoadError, ResultsError: what the user can mend.
@@ -45,9 +50,7 @@ def run(options: RunOptions, console: Console) -> Record:
     with Signals() as signals:
         settled = make(options, console)
         if not main:
-            # Under several processes the first one keeps the record; the others compute.
-            execute(settled, _state(settled), signals, console)
-            raise SystemExit(0)
+            _follow(settled, signals, console)
         with _cell_lock(settled.folder):
             table = results.Table(options.results or f"sqlite:///{options.output}/results.sqlite")
             before = _record_before(settled)
@@ -57,7 +60,8 @@ def run(options: RunOptions, console: Console) -> Record:
                 console.result(before.primary, before.metrics)
                 return before
             header(settled, console)
-            return _Run(settled, table, before, signals, console).carry_out()
+            words = command or as_command(options)
+            return _Run(settled, words, table, before, signals, console).carry_out()
 
 
 @dataclass
@@ -65,6 +69,7 @@ class _Run:
     """A run while it lasts: its record is written at each change of status."""
 
     plan: Plan
+    command: str
     table: results.Table
     before: Record | None
     signals: Signals
@@ -75,26 +80,25 @@ class _Run:
         start = _state(self.plan)
         # A state is of use only once it holds a step.
         resumed = None if start is None else int(start["step"])
-        record = recording.begin(self.plan, self.before, resumed)
-        self._keep(record)
+        record = recording.begin(self.plan, self.command, self.before, resumed)
         try:
+            self._keep(record)
             outcome = execute(self.plan, start, self.signals, self.console)
             record = self._finish(record, outcome, time.monotonic() - began)
         except Interrupted as error:
             self._end(record, "interrupted", str(error))
-            self.console.note(f"interrupted; continue with: {as_command(self.plan.options)}")
+            self.console.note(f"continue with: {self.command}")
             raise
         except RunFailed as error:
             self._end(record, "failed", error.reason, error.step)
+            self._log(error)
             raise
         except BaseException as error:
-            log = self.plan.folder / "error.log"
             self._end(record, "failed", f"{type(error).__name__}: {error}")
-            results.write_text(log, traceback.format_exc())
-            error.add_note(f"log: {log}")
+            self._log(error)
             raise
         self.console.result(record.primary, record.metrics)
-        self.console.repeat(as_command(self.plan.options))
+        self.console.repeat(self.command)
         return record
 
     def _finish(self, record: Record, outcome: Outcome, wall: float) -> Record:
@@ -108,15 +112,46 @@ class _Run:
 
     def _end(self, record: Record, status: str, reason: str, step: int | None = None) -> None:
         """Say how it ended; where not even that can be written, the first error counts."""
+        before = _record_before(self.plan)
+        if before is not None and before.status == "finished":
+            return
         saved = _step_saved(self.plan)
         try:
             self._keep(recording.ended(record, status, reason, saved if step is None else step))
         except (OSError, ValueError) as error:
             self.console.note(f"the record could not be written: {error}")
 
+    def _log(self, error: BaseException) -> None:
+        """Keep the traceback beside the record; where it cannot be, the error itself counts."""
+        log = self.plan.folder / "error.log"
+        try:
+            results.write_text(log, "".join(traceback.format_exception(error)))
+        except OSError as failure:
+            self.console.note(f"no log could be written: {failure}")
+        else:
+            error.add_note(f"log: {log}")
+
     def _keep(self, record: Record) -> None:
+        """Write the record, then its row. The file is the truth: a table that cannot be had
+        loses nothing."""
         results.write(record, self.plan.folder)
-        self.table.put(record)
+        try:
+            self.table.put(record)
+        except results.ResultsError as error:
+            self.console.note(f"{error}; the record is kept: harness results sync takes it over")
+
+
+def _follow(plan: Plan, signals: Signals, console: Console) -> NoReturn:
+    """Under several processes the first one keeps the record; the others compute, and end well
+    whatever happens: their parent is killed at once where one of them does not."""
+    try:
+        execute(plan, _state(plan), signals, console)
+    except (Interrupted, RunFailed):
+        pass  # The first process stops at the same step and says so.
+    except Exception as error:
+        # The first process notices that this one is gone.
+        traceback.print_exception(error)
+    raise SystemExit(0)
 
 
 def _state(plan: Plan) -> state.State | None:

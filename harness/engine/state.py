@@ -16,13 +16,17 @@ NAME = "state.ckpt"
 
 
 def write(folder: Path, state: State) -> None:
-    """Write the state beside its place and rename it: a kill leaves the one before."""
+    """Write the state beside its place and rename it: a kill leaves the one before. What could
+    not be written whole is removed, so that a full disk has room for the record."""
     beside = folder / f"{NAME}.part"
-    with beside.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(folder / NAME)
+    try:
+        with beside.open("wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(folder / NAME)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def read(folder: Path, cell: str) -> State | None:

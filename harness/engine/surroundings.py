@@ -20,7 +20,6 @@ PACKAGES = (
     "scipy",
     "opencv-python-headless",
     "pycocotools",
-    "hotcoco",
     "mmengine",
     "mmcv-lite",
     "mmpose",
@@ -50,7 +49,7 @@ def git_commit() -> str | None:
     try:
         commit = _git(folder, "rev-parse", "HEAD")
         changed = _git(folder, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
     return commit + ("+changes" if changed else "")
 

@@ -14,7 +14,8 @@ from results.compare import compare, within_chance
 from results.predictions import read_columns
 from results.statistics import Interval, interval
 
-SCORES = "per_sample.parquet"
+SCORES = ("resampled.parquet", "per_sample.parquet")
+"""What differences are paired by, the first that a record has."""
 
 
 def line(outcome: Outcome) -> str:
@@ -54,7 +55,7 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
 
 
 class _Scores:
-    """The per-sample scores that lie beside the records of a study."""
+    """The resampled figures, or the per-sample scores, that lie beside the records of a study."""
 
     def __init__(self, outcomes: Sequence[Outcome]) -> None:
         self._outputs = {
@@ -64,10 +65,10 @@ class _Scores:
         }
 
     def __call__(self, record: Record) -> dict[str, list[Any]] | None:
-        sha256 = record.files.get(SCORES)
+        name = next((name for name in SCORES if name in record.files), None)
         folder = f"{record.task}/*/{record.cell[:12]}"
-        found = sorted(Path(self._outputs[record.cell]).glob(f"{folder}/{SCORES}"))
-        return read_columns(found[0], sha256) if found and sha256 else None
+        found = sorted(Path(self._outputs[record.cell]).glob(f"{folder}/{name}"))
+        return read_columns(found[0], record.files[name]) if found and name else None
 
 
 def _row(

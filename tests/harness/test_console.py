@@ -135,6 +135,10 @@ def test_the_first_rank_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RANK", "0")
     monkeypatch.setenv("LOCAL_RANK", "0")
     assert is_main_process()
+    # A second process that was started from a shell under SLURM.
+    monkeypatch.setenv("SLURM_PROCID", "0")
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    assert not is_main_process()
 
 
 @pytest.mark.parametrize(

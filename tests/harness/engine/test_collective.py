@@ -37,12 +37,18 @@ def _process(rank: int, folder: str) -> None:
     for parameter in net.parameters():
         dist.all_reduce(parameter.grad)
         parameter.grad /= 2
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        half = _network().float()
+        with_global_statistics(half)
+        low = half(_batch()[rank::2].float())
     rows = gather([{"sample": i} for i in range(rank, 7, 2)])
     torch.save(
         {
             "out": out.detach(),
             "gradients": [p.grad for p in net.parameters()],
             "buffers": list(net.buffers()),
+            "low": low.detach(),
+            "low_buffers": list(half.buffers()),
             "rows": rows,
         },
         f"{folder}/{rank}.pt",
@@ -70,6 +76,19 @@ def test_batch_statistics_and_gradients_are_those_of_the_whole_batch(
             torch.testing.assert_close(got, parameter.grad, rtol=1e-9, atol=1e-12)
         for got, buffer in zip(half["buffers"], net.buffers(), strict=True):
             torch.testing.assert_close(got, buffer, rtol=1e-10, atol=1e-12)
+
+
+def test_half_precision_has_exact_statistics(halves: list[dict[str, Any]]) -> None:
+    net, x = _network().float(), _batch().float()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out = net(x)
+    for rank, half in enumerate(halves):
+        assert half["low"].dtype == torch.bfloat16
+        # bfloat16 has 8 bits: outputs agree to some of its steps.
+        torch.testing.assert_close(half["low"], out[rank::2].detach(), rtol=0.05, atol=0.05)
+        for got, buffer in zip(half["low_buffers"], net.buffers(), strict=True):
+            # The statistics are float32 on both sides, of activations in bfloat16.
+            torch.testing.assert_close(got, buffer, rtol=1e-3, atol=1e-4)
 
 
 def test_rows_are_gathered_once_on_the_first_process(halves: list[dict[str, Any]]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import pytest
 
 from harness.engine.order import Batches, Feed, Items, Share, Visits, sample_key
+from tasks.contract import DataError
 from tests.harness.engine.toy import ToyData
 
 
@@ -63,6 +65,19 @@ def test_workers_change_no_byte() -> None:
     assert len(alone) == 9 and not np.array_equal(alone[0], alone[1])
     for workers in (1, 2):
         assert all(np.array_equal(a, b) for a, b in zip(alone, read(workers), strict=True))
+
+
+class Broken(ToyData):
+    def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
+        raise DataError("cannot read `7.png`: truncated; restore it: now")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_what_a_worker_cannot_read_is_said_in_one_line(workers: int) -> None:
+    data = Feed(Items(Broken("test")), Share(11, 4, 0, 1), workers)
+    with pytest.raises(DataError) as said:
+        next(iter(data))
+    assert str(said.value) == "cannot read `7.png`: truncated; restore it: now"
 
 
 def test_evaluation_is_not_augmented() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -19,9 +20,10 @@ import torch
 from harness.console import Console
 from harness.engine import execute as execution
 from harness.engine import state
+from harness.engine.plan import _folder
 from harness.engine.run import run
 from harness.errors import Interrupted, RunFailed, UserError
-from results import Record
+from results import Record, ResultsError, Table
 from tasks.contract import Term
 from tests.harness.engine import toy
 
@@ -191,7 +193,93 @@ def test_a_death_while_writing_or_evaluating(
     record = run(options, QUIET)
     assert record.resumed_from_step == (14 if moment == "state" else 30)
     assert record.cost["steps_executed"] == 30 - record.resumed_from_step
+    # Of all steps, whoever took them.
+    assert record.cost["train_seconds"] > 0 and record.cost["samples_per_second"] > 0
     assert numbers(record) == numbers(undisturbed)
+
+
+def test_a_signal_in_the_last_step_ends_the_run(
+    undisturbed: Record, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options, plain = toy.options(tmp_path), state.write
+
+    def with_signal(folder: Path, saved: state.State) -> None:
+        plain(folder, saved)
+        if saved["step"] == 30:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch, pytest.raises(Interrupted) as stopped:
+        patch.setattr(state, "write", with_signal)
+        patch.setattr(execution, "predict", lambda *_: pytest.fail("evaluated"))
+        run(options, QUIET)
+    assert stopped.value.exit_code == 130
+    assert numbers(run(options, QUIET)) == numbers(undisturbed)
+
+
+def test_a_run_that_is_cut_short_keeps_its_state_often(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain, steps = state.write, []
+
+    def noted(folder: Path, saved: state.State) -> None:
+        steps.append(saved["step"])
+        plain(folder, saved)
+
+    monkeypatch.setattr(state, "write", noted)
+    run(toy.options(tmp_path, "train.state_every=50", max_steps=25), QUIET)
+    assert steps == [10, 20, 25]
+
+
+def test_a_state_that_cannot_be_written_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Any, file: Any) -> None:
+        file.write(b"half a state")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        run(toy.options(tmp_path), QUIET)
+    assert not list(tmp_path.rglob("*.part"))
+    assert json.loads((folder_of(tmp_path) / "record.json").read_text())["status"] == "failed"
+
+
+def test_a_table_that_cannot_be_had_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: Any) -> None:
+        raise ResultsError("the table is locked")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Table, "put", locked)
+        run(toy.options(tmp_path), QUIET)
+    kept = json.loads((folder_of(tmp_path) / "record.json").read_text())
+    assert kept["status"] == "finished" and kept["metrics"]["error"]["n"] == 11
+    table = Table(f"sqlite:///{tmp_path}/results.sqlite")
+    assert table.sync(tmp_path).taken == 1 and len(table.records()) == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"precision": "16"}, "needs a GPU"),
+        ({"devices": 7}, "cannot share batches"),
+        ({"devices": 6}, "selection split has 5 samples"),
+    ],
+)
+@pytest.mark.skipif(torch.cuda.is_available(), reason="says what a machine without a GPU refuses")
+def test_what_the_machine_cannot_do_is_refused(
+    fields: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=words):
+        run(toy.options(tmp_path, **fields), QUIET)
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def test_the_same_cell_under_another_name_is_found(tmp_path: Path) -> None:
+    (tmp_path / "first_name/0123456789ab").mkdir(parents=True)
+    assert _folder(tmp_path, "second_name", "0123456789ab" + "0" * 52).parent.name == "first_name"
+    assert _folder(tmp_path, "second_name", "f" * 64) == tmp_path / "second_name" / ("f" * 12)
 
 
 def test_two_processes_act_as_one(undisturbed: Record, tmp_path: Path) -> None:
@@ -227,6 +315,9 @@ def test_a_loss_that_is_not_finite_fails_with_the_step(
         run(toy.options(tmp_path), QUIET)
     record = json.loads((folder_of(tmp_path) / "record.json").read_text())
     assert (record["status"], record["step"]) == ("failed", 8)
+    (row,) = Table(f"sqlite:///{tmp_path}/results.sqlite").records()
+    assert row.status == "failed"
+    assert "not finite" in (folder_of(tmp_path) / "error.log").read_text()
 
 
 def test_frozen_leaves_the_encoder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

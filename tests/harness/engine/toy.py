@@ -4,6 +4,7 @@ network, batch statistics, a loss whose divisor varies from sample to sample."""
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from backbones import BackboneSpec
 from harness import plugins
 from harness.console import Console
+from harness.engine import state
 from harness.engine.run import run
 from harness.options import RunOptions
 from tasks.contract import DataInfo, Evaluation, Metric, Row, Split, Task, TaskDataset, Term
@@ -169,7 +171,8 @@ def options(output: Path, *sets: str, **fields: Any) -> RunOptions:
 
 
 def main() -> None:
-    """Run a toy cell: OUTPUT DEVICES PAUSE [SET ...]; `PAUSE` seconds are added to each step."""
+    """Run a toy cell: OUTPUT DEVICES PAUSE [SET ...]; `PAUSE` seconds are added to each step, and
+    with SLOW_STATE in the environment so many to the writing of a state."""
     output, devices, pause, *sets = sys.argv[1:]
     plain = ToyModel.loss
 
@@ -178,6 +181,13 @@ def main() -> None:
         return plain(self, batch)
 
     ToyModel.loss = slow  # type: ignore[method-assign]
+    write = state.write
+
+    def slow_write(folder: Path, saved: state.State) -> None:
+        time.sleep(float(os.environ.get("SLOW_STATE", 0)))
+        write(folder, saved)
+
+    state.write = slow_write
     run(options(Path(output), *sets, devices=int(devices)), Console())
 
 

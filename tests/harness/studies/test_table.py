@@ -9,6 +9,7 @@ from harness.studies.executor import Outcome
 from harness.studies.model import Job, Study
 from harness.studies.table import line, summary
 from results import Record
+from results.predictions import write_columns
 
 VALUES = {
     ("trained", None): (0.50, 0.52, 0.54),
@@ -87,6 +88,29 @@ def test_chance_is_judged_where_its_three_groups_are_there() -> None:
     ]
     assert "permuted-labels: NOT within chance" in summary(STUDY, better)
     assert "permuted-labels:" not in summary(STUDY, all_outcomes()[:6])
+
+
+def test_differences_are_paired_by_resampled_figures(tmp_path: Path) -> None:
+    """Two figures that rise and fall together over the same draws have no sampling error left."""
+    kept = []
+    for cell, shift in (("trained", 0.0), ("permuted", 0.1)):
+        for seed in (0, 1):
+            made = outcome(cell, None, seed, 0.5 + shift)
+            draws = [0.5 + shift + 0.001 * (-1) ** draw for draw in range(200)]
+            record = Record.model_validate(made.record)
+            folder = tmp_path / f"pose/b/{record.cell[:12]}"
+            columns = {"sample": list(range(200)), "AP": draws}
+            digest = write_columns(columns, folder / "resampled.parquet")
+            values = record.model_copy(update={"files": {"resampled.parquet": digest}})
+            job = Job(cell, RunOptions(seed=seed, output=tmp_path))
+            kept.append(Outcome(job, values.model_dump(mode="json"), 0, 61))
+    low, high = (float(b) for b in rows(summary(STUDY, kept))["permuted"][5].strip("[]").split(","))
+    assert high - low < 1e-9
+    unpaired = [o for o in all_outcomes() if o.job.cell != "constant"]
+    low, high = (
+        float(b) for b in rows(summary(STUDY, unpaired))["permuted"][5].strip("[]").split(",")
+    )
+    assert high - low > 1e-3
 
 
 def test_what_is_missing_or_cannot_be_compared_is_said() -> None:
