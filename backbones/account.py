@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping
+from itertools import chain
 
 from torch import Tensor
 
@@ -53,12 +55,16 @@ class Account:
         created: Collection[str],
         checkpoint: Checkpoint,
     ) -> KeyReport:
-        """Close the account: what is left was used, or converted by the rules given."""
+        """Close the account: what is left was used, or converted by the rules given.
+
+        Raises:
+            LoadError: a tensor of the file is in none of the groups, or in several.
+        """
         changed = {name for names in converted.values() for name in names}
         origins = {
             rule: tuple(self._origin[name] for name in names) for rule, names in converted.items()
         }
-        return KeyReport(
+        report = KeyReport(
             format=layout,
             reason=reason,
             total=len(checkpoint.tensors),
@@ -67,4 +73,17 @@ class Account:
             dropped={rule: tuple(names) for rule, names in self.dropped.items()},
             created=tuple(created),
             beside=checkpoint.beside,
+        )
+        _check(report, checkpoint)
+        return report
+
+
+def _check(report: KeyReport, checkpoint: Checkpoint) -> None:
+    groups = [report.used, *report.converted.values(), *report.dropped.values()]
+    told, there = Counter(chain.from_iterable(groups)), Counter(list(checkpoint.tensors))
+    if wrong := (told - there) + (there - told):
+        raise LoadError(
+            f"{checkpoint.path}: the layout {report.format} has to account for each tensor once, "
+            f"but does not for {', '.join(sorted(wrong))}; mend the layout, or name another one: "
+            "arch={'format': ...}"
         )

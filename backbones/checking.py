@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from backbones import fetch, files
 from backbones.loading import load
 
 
-def check(path: str | Path) -> str:
+def check(path: str | Path, arch: Mapping[str, Any] | None = None) -> str:
     """Load a file with every part dropped that can be, and describe what was recognised.
+
+    Args:
+        path: of the file, or a name.
+        arch: what the file does not tell, as `load` takes it.
 
     Raises:
         LoadError: it cannot be loaded.
     """
     located = fetch.locate(str(path))
     checkpoint = files.read(located.path)
-    backbone = load(path)
+    backbone = load(path, arch=arch)
     report, spec = backbone.key_report, backbone.spec
     height, width = backbone.input_size
     where = f"under {checkpoint.wrapper!r}" if checkpoint.wrapper else "at the top level"

@@ -82,7 +82,8 @@ class AttentionMap:
         stage: number of its stage, 0 for encoders without stages.
         probabilities: (B,heads,Q,K), rows sum to 1.
         query_positions, key_positions: (Q,2) and (K,2), centres of the patches as (x,y) in input
-            pixels; NaN for tokens without a place.
+            pixels; on the input's edge for padded patches whose centre lies beyond it, NaN for
+            tokens without a place.
     """
 
     block: int

@@ -93,7 +93,14 @@ def is_timm_name(name: str) -> bool:
 
 def is_path(name: str) -> bool:
     """Whether it can only be meant as a file."""
-    return "/" in name or "\\" in name or Path(name).suffix != "" or Path(name).is_file()
+    return "/" in name or "\\" in name or Path(name).suffix != "" or _is_file(name)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except OSError:  # a name longer than the system takes
+        return False
 
 
 def unknown(name: str) -> LoadError:

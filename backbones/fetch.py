@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import http.client
 import os
 import platform
 import shutil
@@ -131,8 +132,7 @@ def download(source: str, path: Path, progress: Progress | None = None) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with urllib.request.urlopen(source, timeout=60) as answer:
-            length = answer.headers.get("Content-Length")
-            expected = int(length) if length else None
+            expected = _length(answer.headers.get("Content-Length"), source)
             _check_room(path.parent, expected)
             with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
                 part = Path(file.name)
@@ -146,13 +146,26 @@ def download(source: str, path: Path, progress: Progress | None = None) -> None:
             raise LoadError(f"{source} was cut short: {done} of {expected} bytes; try again")
         from backbones.files import sniff
 
-        sniff(part)
+        sniff(part, called=source)
         part.replace(path)
     except (urllib.error.URLError, OSError) as error:
         raise LoadError(f"{source} could not be downloaded to {path}: {error}") from error
+    except http.client.HTTPException as error:
+        # Their texts may be empty or end in a line break.
+        raise LoadError(f"{source} broke off or answered no HTTP ({error!r}); try again") from error
     finally:
         if part is not None:
             part.unlink(missing_ok=True)
+
+
+def _length(said: str | None, source: str) -> int | None:
+    try:
+        return int(said) if said else None
+    except ValueError as error:
+        raise LoadError(
+            f"{source} answered with Content-Length {said!r}, expected a number of bytes; try "
+            "again, or download it by hand"
+        ) from error
 
 
 def _check_room(folder: Path, needed: int | None) -> None:

@@ -19,6 +19,7 @@ from torch import Tensor
 from backbones.errors import LoadError
 from backbones.unpickle import load_inert
 
+_SAVE = "save it as float32"
 _WRAPPERS = ("model", "state_dict", "teacher", "module")
 
 
@@ -73,37 +74,39 @@ def read(path: Path) -> Checkpoint:
     )
 
 
-def sniff(path: Path) -> str:
+def sniff(path: Path, called: str | None = None) -> str:
     """Tell a checkpoint's container from its first bytes.
+
+    Args:
+        path: the file.
+        called: what messages call it; its path if None.
 
     Raises:
         LoadError: the file is missing, empty, an HTML page or no checkpoint.
     """
-    if not path.is_file():
-        raise LoadError(f"{path}: expected a checkpoint file, found {_what_is(path)}")
-    try:
-        with path.open("rb") as file:
-            head = file.read(512)
-    except OSError as error:
-        raise LoadError(f"{path} cannot be read: {error.strerror}") from error
+    name = called or path
+    head, size = _head(path)
     if not head:
-        raise LoadError(f"{path} is empty; copy or download it again")
+        raise LoadError(f"{name} is empty; copy or download it again")
+    # Before all else: the length of its header, with which it begins, may look like anything.
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") <= size - 8:
+        return "safetensors"
     text = head.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml", b"<head")):
         raise LoadError(
-            f"{path} is an HTML page, not a checkpoint: the server sent a page (a login, a warning "
+            f"{name} is an HTML page, not a checkpoint: the server sent a page (a login, a warning "
             "or an error) in place of the file; download it by hand"
         )
     if head.startswith(b"PK\x03\x04"):
         return "torch zip"
     if tarfile.is_tarfile(path):
-        raise LoadError(f"{path} is a tar archive; unpack it and give the checkpoint in it")
+        raise LoadError(f"{name} is a tar archive; unpack it and give the checkpoint in it")
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "torch pickle"
     if head[8:9] == b"{":
-        return "safetensors"
+        return "safetensors"  # cut within its header
     raise LoadError(
-        f"{path} is no checkpoint: expected safetensors or a file of torch.save, found "
+        f"{name} is no checkpoint: expected safetensors or a file of torch.save, found "
         f"one that begins with {head[:8]!r}"
     )
 
@@ -114,8 +117,16 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _what_is(path: Path) -> str:
-    return "a folder" if path.is_dir() else "nothing"
+def _head(path: Path) -> tuple[bytes, int]:
+    """Return the first bytes of a file, and its size."""
+    try:
+        if not path.is_file():
+            found = "a folder" if path.is_dir() else "nothing"
+            raise LoadError(f"{path}: expected a checkpoint file, found {found}")
+        with path.open("rb") as file:
+            return file.read(512), path.stat().st_size
+    except OSError as error:
+        raise LoadError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -125,6 +136,8 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
     except SafetensorError as error:
         raise LoadError(f"{path} is a damaged or truncated safetensors file ({error})") from error
+    except AttributeError as error:  # older torch has not all of the format's types
+        raise LoadError(f"{path} has tensors of a type unknown here ({error}); {_SAVE}") from error
 
 
 def _read_torch(path: Path, container: str) -> Any:
@@ -151,12 +164,23 @@ def _check_zip(path: Path) -> None:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-    except zipfile.BadZipFile as error:
+            _check_sums(archive)
+    except Exception as error:  # a damaged archive may raise anything
         raise _damaged(path, error) from error
     if any(name.endswith("/constants.pkl") for name in names):
         raise LoadError(f"{path} is a TorchScript program; save its state_dict() and give that")
     if not any(name.endswith("/data.pkl") for name in names):
         raise LoadError(f"{path} is a zip archive without a torch checkpoint in it")
+
+
+def _check_sums(archive: zipfile.ZipFile) -> None:
+    """Read what has a checksum to the end, where zipfile compares; torch itself does not."""
+    for member in archive.infolist():
+        # 0 stands for none: what torch.save writes after set_crc32_options(False) and skip_data().
+        if member.CRC:
+            with archive.open(member) as file:
+                while file.read(1 << 20):
+                    pass
 
 
 def _damaged(path: Path, error: Exception) -> LoadError:
@@ -203,12 +227,21 @@ def _as_float32(state: dict[str, Any], path: Path) -> tuple[dict[str, Tensor], t
         if value.is_floating_point() and value.dtype != torch.float32:
             kind = str(value.dtype).removeprefix("torch.")
             kinds[kind] = kinds.get(kind, 0) + 1
-            value = value.float()
+            value = _float32(value, name, path)
         tensors[name] = value.detach()
     broken = [n for n, v in tensors.items() if v.is_floating_point() and not v.isfinite().all()]
     if broken:
         raise LoadError(f"{path}: tensors with infinite or missing values: {', '.join(broken)}")
     return tensors, tuple(f"{n} tensors of {kind} read as float32" for kind, n in kinds.items())
+
+
+def _float32(value: Tensor, name: str, path: Path) -> Tensor:
+    try:
+        return value.float()
+    except NotImplementedError as error:  # packed types, such as the 4-bit ones
+        raise LoadError(
+            f"{path}: {name} is of {value.dtype}, which torch cannot convert; {_SAVE}"
+        ) from error
 
 
 def _check_dense(state: Mapping[str, Tensor], path: Path) -> None:

@@ -79,20 +79,32 @@ def assign(
         The names that stayed as initialised.
 
     Raises:
-        LoadError: a tensor without a parameter, a parameter without a tensor, or another shape.
+        LoadError: a tensor without a parameter, a parameter without a tensor, another shape, or
+            numbers of another type (integers, say) where the parameter is floating point.
     """
     state = module.state_dict()
     created = sorted(name for name in state if name not in tensors and name in fresh)
     missing = [name for name in state if name not in tensors and name not in fresh]
     unexpected = [name for name in tensors if name not in state]
+    pairs = [(name, tensors[name], state[name]) for name in tensors if name in state]
     reshaped = [
-        f"{name} (file {tuple(tensors[name].shape)}, model {tuple(state[name].shape)})"
-        for name in tensors
-        if name in state and tensors[name].shape != state[name].shape
+        f"{name} (file {tuple(found.shape)}, model {tuple(own.shape)})"
+        for name, found, own in pairs
+        if found.shape != own.shape
     ]
-    problems = {"not in the model": unexpected, "not in the file": missing, "other shape": reshaped}
-    found = [f"{what}: {', '.join(names)}" for what, names in problems.items() if names]
-    if found:
-        raise LoadError(f"{where} does not fit its architecture; " + "; ".join(found))
+    retyped = [
+        f"{name} (file {found.dtype}, model {own.dtype})"
+        for name, found, own in pairs
+        if own.is_floating_point() and not found.is_floating_point()
+    ]
+    problems = {
+        "not in the model": unexpected,
+        "not in the file": missing,
+        "other shape": reshaped,
+        "other type": retyped,
+    }
+    said = [f"{what}: {', '.join(names)}" for what, names in problems.items() if names]
+    if said:
+        raise LoadError(f"{where} does not fit its architecture; " + "; ".join(said))
     module.load_state_dict({name: tensors.get(name, state[name]) for name in state})
     return created

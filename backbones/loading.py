@@ -12,7 +12,16 @@ import torch
 
 from backbones import fetch, files
 from backbones.account import Account
-from backbones.arguments import Colour, Size, as_colour, as_size, check_drop_path, check_keep
+from backbones.arguments import (
+    Colour,
+    Size,
+    as_colour,
+    as_fields,
+    as_rate,
+    as_size,
+    as_whole,
+    check_keep,
+)
 from backbones.contract import Backbone, BackboneSpec
 from backbones.entries import Entry
 from backbones.families import family as family_of
@@ -52,10 +61,12 @@ def load(
     Raises:
         LoadError: for whatever the user can mend.
     """
-    check_drop_path(drop_path)
+    rate = as_rate(drop_path, "drop_path")
+    removed = as_whole(drop_last, "drop_last")
+    given = as_fields(arch)
     located = fetch.locate(str(name_or_path))
     checkpoint = files.read(located.path)
-    overrides = {**located.arch, **(arch or {})}
+    overrides = {**located.arch, **given}
     wanted = overrides.pop("format", located.entry.format if located.entry else None)
     layout, reason = recognise(checkpoint, wanted)
     parsed = layout.parse(checkpoint)
@@ -64,17 +75,17 @@ def load(
     check_keys(overrides, family.keys | _COMMON)
     parsed = _coloured(parsed, overrides.pop("mean", None), overrides.pop("std", None))
     described = family.describe(parsed.tensors, {**parsed.arch, **overrides})
-    shape, gone = family.shorten(described.arch, drop_last)
+    shape, gone = family.shorten(described.arch, removed)
     account = Account(parsed)
     account.keep(keep, family.parts, str(located.path))
-    account.drop(gone, f"drop_last={drop_last}")
-    size = as_size(input_size, shape["image_size"])
+    account.drop(gone, f"drop_last={removed}")
+    size = as_size(shape["image_size"] if input_size is None else input_size, "input_size")
     fitted = family.fit(account.tensors, shape, size)
-    given = tuple(f"{key}={value} as given" for key, value in (arch or {}).items())
-    notes = dict.fromkeys(checkpoint.notes + parsed.notes + described.notes + given)
+    said = tuple(f"{key}={value} as given" for key, value in given.items())
+    notes = dict.fromkeys(checkpoint.notes + parsed.notes + described.notes + said)
     name = located.entry.name if located.entry else parsed.name or located.name
     spec = _spec(name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
-    backbone = _build(family, spec, size, drop_path, keep)
+    backbone = _build(family, spec, size, rate, keep)
     created = assign(backbone, fitted.tensors, family.fresh, str(located.path))
     backbone.key_report = account.report(layout.name, reason, fitted.converted, created, checkpoint)
     backbone.seal()
@@ -103,13 +114,14 @@ def create(
         mean, std: of the input.
 
     Raises:
-        LoadError: an unknown family, or an architecture that does not hang together.
+        LoadError: an unknown family, a value of the wrong type or range, or an architecture that
+            does not hang together.
     """
     kind = family_of(family)
     check_keep(keep, kind.parts)
-    size = as_size(input_size, None)
-    shape = kind.complete(arch, size, keep)
-    check_drop_path(drop_path)
+    size = as_size(input_size, "input_size")
+    rate = as_rate(drop_path, "drop_path")
+    shape = kind.complete(as_fields(arch), size, keep)
     spec = BackboneSpec(
         name=f"new {family}",
         family=family,
@@ -122,7 +134,7 @@ def create(
         evidence=None,
         arch=shape,
     )
-    backbone = _build(kind, spec, size, drop_path, keep)
+    backbone = _build(kind, spec, size, rate, keep)
     backbone.initialise(seed)
     return backbone.eval()
 

@@ -24,8 +24,8 @@ def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         LoadError: timm has no such name, no family here serves it, or the file is missing.
     """
     short = name.removeprefix("timm:")
-    if short not in timm.list_models(pretrained=True) and not timm.is_model(short):
-        near = difflib.get_close_matches(short, timm.list_models(pretrained=True), n=3)
+    if not _is_known(short):
+        near = difflib.get_close_matches(short, _similar(short), n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LoadError(f"timm has no model {short!r}{hint}")
     arch = _architecture(short)
@@ -37,6 +37,19 @@ def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         f"the weights of {name} are not in the cache; "
         f"put them at {folder / (short + '.safetensors')}"
     )
+
+
+def _is_known(short: str) -> bool:
+    # `is_model` looks at what comes before the tag alone.
+    tagged = "." in short
+    return short in timm.list_models(pretrained=True) or (not tagged and timm.is_model(short))
+
+
+def _similar(short: str) -> list[str]:
+    """Return the names with the same architecture and another tag, or else all."""
+    model = short.partition(".")[0]
+    named: list[str] = timm.list_models(pretrained=True)
+    return [name for name in named if name.partition(".")[0] == model] or named
 
 
 def _architecture(short: str) -> dict[str, Any]:

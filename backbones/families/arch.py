@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
+from backbones.arguments import as_number, as_size, as_whole
 from backbones.errors import LoadError
 
 HEADS_BY_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
@@ -19,23 +20,29 @@ Built = TypeVar("Built")
 
 
 def from_dict(kind: type[Built], values: Mapping[str, Any]) -> Built:
-    """Build a frozen dataclass, sizes as pairs.
+    """Build a frozen dataclass from fields that `read_fields` can read.
 
     Raises:
-        LoadError: unknown or missing fields, or a value of the wrong type.
+        LoadError: unknown or missing fields, or a value of the wrong type or range.
     """
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    check_keys(values, fields)
-    missing = [
-        name
-        for name, f in fields.items()
-        if name not in values and f.default is dataclasses.MISSING
-    ]
+    given = read_fields(kind, values)
+    missing = [f.name for f in _fields(kind) if f.name not in given and _is_needed(f)]
     if missing:
         raise LoadError(
             f"the architecture needs {', '.join(missing)}; give arch={{{missing[0]!r}: ...}}"
         )
-    return kind(**{name: _checked(name, str(fields[name].type), v) for name, v in values.items()})
+    return kind(**given)
+
+
+def read_fields(kind: type, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return some fields of a dataclass in their types: sizes as pairs, numbers as Python's own.
+
+    Raises:
+        LoadError: unknown fields, or a value of the wrong type or range.
+    """
+    fields = {f.name: f for f in _fields(kind)}
+    check_keys(values, fields)
+    return {name: _checked(fields[name], value) for name, value in values.items()}
 
 
 def check_keys(given: Mapping[str, Any], known: Any) -> None:
@@ -48,26 +55,47 @@ def check_keys(given: Mapping[str, Any], known: Any) -> None:
         )
 
 
-def _checked(name: str, kind: str, value: Any) -> Any:
-    if kind.startswith("Size"):
-        pair = (value, value) if isinstance(value, int) else tuple(value)
-        if len(pair) == 2 and all(isinstance(v, int) and v > 0 for v in pair):
-            return pair
-        raise LoadError(f"{name}: expected a size in pixels or (height, width), got {value!r}")
-    if kind == "int" and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
-        raise LoadError(f"{name}: expected a whole number from 0, got {value!r}")
-    if kind == "bool" and not isinstance(value, bool):
-        raise LoadError(f"{name}: expected true or false, got {value!r}")
-    if kind.startswith("float") and not isinstance(value, int | float | None):
-        raise LoadError(f"{name}: expected a number, got {value!r}")
+def _fields(kind: Any) -> tuple[dataclasses.Field[Any], ...]:
+    return dataclasses.fields(kind)
+
+
+def _is_needed(field: dataclasses.Field[Any]) -> bool:
+    return field.default is dataclasses.MISSING
+
+
+def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
+    name, kind = field.name, str(field.type)
+    if kind == "Size":
+        return as_size(value, name)
+    if kind == "int":
+        # Counts that every network needs are of things that it has; the others may be 0.
+        return as_whole(value, name, least=1 if _is_needed(field) else 0)
+    if kind.startswith("float"):
+        return None if value is None and kind.endswith("None") else as_number(value, name)
+    wanted, words = _TYPES.get(kind, (object, ""))
+    if not isinstance(value, wanted):
+        raise LoadError(f"{name}: expected {words}, got {value!r}")
     return value
 
 
+_TYPES: dict[str, tuple[type, str]] = {"bool": (bool, "true or false"), "str": (str, "text")}
+
+
 def depth_of(tensors: Mapping[str, Tensor], prefix: str) -> int:
-    """Return the number of blocks: one more than the highest number after `prefix`."""
+    """Return the number of blocks, which are numbered after `prefix`.
+
+    Raises:
+        LoadError: their numbers are not 0, 1, 2 and so on.
+    """
     pattern = re.compile(re.escape(prefix) + r"\.(\d+)\.")
-    found = [int(m.group(1)) for name in tensors if (m := pattern.match(name))]
-    return max(found, default=-1) + 1
+    found = {m.group(1): name for name in tensors if (m := pattern.match(name))}
+    wanted = {str(number) for number in range(len(found))}
+    if odd := [name for number, name in found.items() if number not in wanted]:
+        raise LoadError(
+            f"the file has {len(found)} blocks, expected the numbers 0 to {len(found) - 1}, got "
+            f"{odd[0].removeprefix('encoder.')}; it is not a whole encoder, or was saved wrongly"
+        )
+    return len(found)
 
 
 PATCH = ("width", "3", "patch", "patch")
@@ -86,7 +114,7 @@ def need(tensors: Mapping[str, Tensor], name: str, axes: Sequence[str]) -> Tenso
         axes: what its axes are; their number is checked, and that none is empty.
 
     Raises:
-        LoadError: it is missing, or has other axes.
+        LoadError: it is missing, has other axes, or does not hold floating point numbers.
     """
     found = perhaps(tensors, name, axes)
     if found is None:
@@ -100,13 +128,20 @@ def perhaps(tensors: Mapping[str, Tensor], name: str, axes: Sequence[str]) -> Te
     """Return a tensor that a file need not have, or None; see `need`.
 
     Raises:
-        LoadError: it has other axes.
+        LoadError: it has other axes, or does not hold floating point numbers.
     """
     found = tensors.get(name)
-    if found is not None and (found.ndim != len(axes) or 0 in found.shape):
+    if found is None:
+        return None
+    shown = name.removeprefix("encoder.")
+    if not found.is_floating_point():
         raise LoadError(
-            f"the file's {name.removeprefix('encoder.')} has shape {tuple(found.shape)}, expected "
-            f"({', '.join(axes)}); it is not an encoder of this layout, or was saved wrongly"
+            f"the file's {shown} is of {found.dtype}, expected floating point; save it as float32"
+        )
+    if found.ndim != len(axes) or 0 in found.shape:
+        raise LoadError(
+            f"the file's {shown} has shape {tuple(found.shape)}, expected ({', '.join(axes)}); it "
+            "is not an encoder of this layout, or was saved wrongly"
         )
     return found
 
@@ -148,6 +183,12 @@ def check_heads(width: int, number: int, key: str = "num_heads") -> None:
     """Raise LoadError where the heads do not divide the width."""
     if number < 1 or width % number:
         raise LoadError(f"{key}: expected a divisor of the width {width}, got {number}")
+
+
+def check_norm(eps: float) -> None:
+    """Raise LoadError where a layer norm could divide by 0 or by less."""
+    if eps <= 0:
+        raise LoadError(f"norm_eps: expected a number above 0, got {eps}")
 
 
 def check_head(num_classes: int, keep: Collection[str]) -> None:

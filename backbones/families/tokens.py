@@ -126,10 +126,12 @@ class TokenBackbone(Backbone):
                 yield AttentionMap(block, 0, seen.pop(), positions, positions)
 
     def _positions(self, device: torch.device) -> Tensor:
-        """Return the centres of all tokens' patches, (P+N,2) as (x,y) in pixels, NaN for prefix."""
+        """Return the places of all tokens, (P+N,2), as in AttentionMap; NaN for the prefix."""
         rows, columns = torch.meshgrid(*(torch.arange(n) for n in self.grid), indexing="ij")
         centres = (torch.stack([columns.flatten(), rows.flatten()], dim=1) + 0.5) * self.patch
-        return torch.cat([torch.full((self.prefix, 2), torch.nan), centres]).to(device)
+        height, width = self.input_size
+        inside = centres.minimum(torch.tensor([width, height]))
+        return torch.cat([torch.full((self.prefix, 2), torch.nan), inside]).to(device)
 
     def checked_mask(self, images: Tensor, mask: Tensor) -> Tensor:
         """Return the mask as (B,N), True = hidden.

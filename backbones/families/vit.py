@@ -18,6 +18,7 @@ from backbones.families.arch import (
     check_head,
     from_dict,
     heads,
+    read_fields,
     shorten,
 )
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
@@ -46,7 +47,7 @@ class VitFamily(Family):
         return describe(tensors, given)
 
     def complete(self, arch: Arch, input_size: Size, keep: Collection[str]) -> dict[str, Any]:
-        given = {"image_size": input_size, **arch}
+        given = read_fields(VitArch, {"image_size": input_size, **arch})
         if "num_heads" not in given and "embed_dim" in given:
             given["num_heads"] = heads(given["embed_dim"], given)[0]
         if "embed_dim" in given:
@@ -130,6 +131,10 @@ class VitBackbone(TokenBackbone):
                 grid[0] * grid[1],
                 arch.norm_eps,
             )
+            if arch.init == "mae":
+                # Sine-cosine tables are fixed in pre-training (models_mae.py), not in fine-tuning.
+                self.encoder.pos_embed.requires_grad_(False)
+                self.decoder.pos_embed.requires_grad_(False)
         if "head" in keep:
             self.head = nn.Linear(arch.embed_dim, arch.num_classes)
 

@@ -13,12 +13,14 @@ from backbones.families.arch import (
     PATCH,
     TABLE,
     check_heads,
+    check_norm,
     depth_of,
     from_dict,
     heads,
     need,
     norm_note,
     perhaps,
+    read_fields,
     rows_of,
     square_side,
 )
@@ -96,6 +98,7 @@ def checked(arch: Arch) -> VitArch:
         LoadError: fields that are wrong or do not hang together.
     """
     built = from_dict(VitArch, arch)
+    check_norm(built.norm_eps)
     check_heads(built.embed_dim, built.num_heads)
     if built.decoder_num_heads:
         check_heads(built.decoder_embed_dim, built.decoder_num_heads, "decoder_num_heads")
@@ -109,6 +112,7 @@ def checked(arch: Arch) -> VitArch:
 
 def describe(tensors: Tensors, given: Arch) -> Described:
     """Return the architecture of a file; see Family.describe."""
+    given = read_fields(VitArch, given)
     patch = need(tensors, "encoder.patch_embed.proj.weight", PATCH)
     width = int(patch.shape[0])
     number, notes = heads(width, given)
@@ -155,7 +159,7 @@ def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:
     prefix = int(facts["class_token"]) + facts["reg_tokens"]
     patch: int = facts["patch_size"]
     if "image_size" in given:
-        grid = grid_of(from_dict(_Sized, {"image_size": given["image_size"]}).image_size, patch)
+        grid = grid_of(given["image_size"], patch)
         return {"embed_class": rows != grid[0] * grid[1]}
     fits = [e for e in (True, False) if _is_square(rows - prefix * e)]
     if "embed_class" in given:
@@ -168,11 +172,6 @@ def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:
     embed_class = fits[0] if fits else True
     side = square_side(rows - prefix * embed_class, "the position table")
     return {"embed_class": embed_class, "image_size": (side * patch, side * patch)}
-
-
-@dataclass(frozen=True)
-class _Sized:
-    image_size: Size
 
 
 def _is_square(count: int) -> bool:

@@ -46,7 +46,7 @@ def recognise(checkpoint: Checkpoint, wanted: str | None = None) -> tuple[Format
     """
     known = formats()
     if wanted is not None:
-        if wanted not in known:
+        if not isinstance(wanted, str) or wanted not in known:
             raise LoadError(f"unknown format {wanted!r}; known: {', '.join(known)}")
         return known[wanted], "as named"
     for layout in known.values():

@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
+from backbones.errors import LoadError
 from backbones.files import Checkpoint
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -61,7 +62,16 @@ class Renaming:
     dropped: dict[str, list[str]] = field(default_factory=dict)
 
     def take(self, old: str, new: str, value: Tensor) -> None:
-        """Take a tensor over under a new name."""
+        """Take a tensor over under a new name.
+
+        Raises:
+            LoadError: another tensor has that name already.
+        """
+        if new in self.tensors:
+            raise LoadError(
+                f"the file's {self.origin[new]} and {old} are both read as {new}, expected one of "
+                "them; save the file without the other"
+            )
         self.tensors[new] = value
         self.origin[new] = old
 
@@ -82,4 +92,8 @@ class Format(ABC):
     @abstractmethod
     def parse(self, checkpoint: Checkpoint) -> Parsed:
         """Rename the tensors. Names that the layout does not know are passed on as they are,
-        under `encoder.`, for loading to refuse them."""
+        under `encoder.`, for loading to refuse them.
+
+        Raises:
+            LoadError: the file does not fit this layout.
+        """

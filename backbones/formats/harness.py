@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
+from backbones.arguments import as_colour, as_whole
 from backbones.errors import LoadError
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed
 
 KEY = "harness"
 VERSION = 1
-_NEEDED = ("version", "family", "arch", "objective", "mean", "std", "licence", "data")
+_TEXTS = ("family", "objective", "licence", "data")
+_NEEDED = ("version", "arch", "mean", "std", *_TEXTS)
 
 
 class HarnessFormat(Format):
@@ -23,7 +26,11 @@ class HarnessFormat(Format):
         return "the metadata of this harness" if KEY in checkpoint.metadata else None
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
-        said = _metadata(checkpoint)
+        try:
+            said = _metadata(checkpoint.metadata)
+            mean, std = (as_colour(said[key], key) for key in ("mean", "std"))
+        except LoadError as error:
+            raise LoadError(f"{checkpoint.path}: metadata of this harness: {error}") from error
         return Parsed(
             family=said["family"],
             tensors=dict(checkpoint.tensors),
@@ -31,8 +38,8 @@ class HarnessFormat(Format):
             dropped={},
             arch=said["arch"],
             objective=said["objective"],
-            mean=_three(said["mean"]),
-            std=_three(said["std"]),
+            mean=mean,
+            std=std,
             licence=said["licence"],
             data=said["data"],
             name=said.get("name"),
@@ -40,22 +47,37 @@ class HarnessFormat(Format):
         )
 
 
-def _metadata(checkpoint: Checkpoint) -> dict[str, Any]:
+def _metadata(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
-        said = json.loads(checkpoint.metadata[KEY])
-    except (KeyError, json.JSONDecodeError) as error:
-        raise LoadError(f"{checkpoint.path} has no readable metadata of this harness") from error
-    missing = [key for key in _NEEDED if key not in said]
-    if missing:
-        raise LoadError(f"{checkpoint.path}: its metadata lacks {', '.join(missing)}")
-    if said["version"] > VERSION:
+        said = json.loads(metadata[KEY])
+    except (KeyError, ValueError, RecursionError) as error:
+        raise LoadError("there is none that is JSON; save the encoder again") from error
+    _check(said, dict, "the whole")
+    if missing := [key for key in _NEEDED if key not in said]:
+        raise LoadError(f"lacks {', '.join(missing)}; save the encoder again")
+    if as_whole(said["version"], "version", least=1) > VERSION:
         raise LoadError(
-            f"{checkpoint.path} was written by a newer version (layout {said['version']}, "
-            f"this one reads {VERSION}); update the harness"
+            f"written by a newer version (layout {said['version']}, this one reads {VERSION}); "
+            "update the harness"
         )
+    _check(said["arch"], dict, "arch")
+    _check(said.get("evidence"), dict | None, "evidence")
+    _check(said.get("name"), str | None, "name")
+    for key in _TEXTS:
+        _check(said[key], str, key)
     return dict(said)
 
 
-def _three(values: Any) -> tuple[float, float, float]:
-    red, green, blue = (float(v) for v in values)
-    return red, green, blue
+def _check(value: Any, kind: Any, what: str) -> None:
+    if not isinstance(value, kind):
+        raise LoadError(
+            f"{what}: expected {_IN_WORDS[kind]}, got {value!r}; save the encoder again"
+        )
+
+
+_IN_WORDS = {
+    dict: "an object of JSON",
+    dict | None: "an object of JSON or null",
+    str: "text",
+    str | None: "text or null",
+}

@@ -52,7 +52,7 @@ def _renamed(name: str) -> str:
 
 
 def _is_sine_cosine(table: Tensor) -> bool:
-    if table.ndim != 3 or 0 in table.shape:
+    if table.ndim != 3 or 0 in table.shape or not table.is_floating_point():
         return False
     places, width = table.shape[-2] - 1, table.shape[-1]
     side = round(places**0.5)

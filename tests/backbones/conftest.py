@@ -87,6 +87,18 @@ def close() -> Callable[[Tensor, Tensor], bool]:
 
 
 @pytest.fixture
+def refused() -> Callable[..., None]:
+    """Check that `load` refuses something in one line that matches a pattern."""
+
+    def check(path: Any, match: str, **options: Any) -> None:
+        with pytest.raises(backbones.LoadError, match=match) as caught:
+            backbones.load(path, **options)
+        assert "\n" not in str(caught.value)
+
+    return check
+
+
+@pytest.fixture
 def pixels() -> Callable[[backbones.Backbone, Tensor], Tensor]:
     """Undo the normalisation: the fixtures' images are what the reference networks were given."""
 

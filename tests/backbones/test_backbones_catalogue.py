@@ -2,6 +2,7 @@
 
 import errno
 import hashlib
+import http.client
 import io
 import os
 import subprocess
@@ -10,6 +11,7 @@ import urllib.error
 from dataclasses import replace
 from email.message import Message
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -148,6 +150,28 @@ def test_nothing_is_left_of_a_failed_download(cache, monkeypatch, entry):
     with pytest.raises(backbones.LoadError, match="no route"):
         fetch.get(entry)
     assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(("fault", "message"), [
+    (http.client.IncompleteRead(b""), r"broke off or answered no HTTP \(IncompleteRead"),
+    (http.client.BadStatusLine("x\r\n"), r"broke off or answered no HTTP \(BadStatusLine"),
+    ("many", "answered with Content-Length 'many', expected a number of bytes"),
+    (b"<html>Sign in</html>", "is an HTML page"),
+    (b"plain text", "is no checkpoint"),
+    (b"", "is empty"),
+])  # fmt: skip
+def test_faults_of_a_download_name_its_source(cache, monkeypatch, entry, fault, message):
+    if isinstance(fault, Exception):
+        monkeypatch.setattr("urllib.request.urlopen", Mock(side_effect=fault))
+    elif isinstance(fault, str):
+        answer(monkeypatch, checkpoint_bytes(), length=fault)
+    else:
+        answer(monkeypatch, fault)
+    with pytest.raises(backbones.LoadError, match=message) as caught:
+        fetch.get(entry)
+    assert str(caught.value).startswith(entry.source)
+    assert "\n" not in str(caught.value)
+    assert list((cache / "checkpoints").iterdir()) == []
 
 
 @pytest.fixture

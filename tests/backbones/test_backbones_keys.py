@@ -1,15 +1,19 @@
 """Whole or not at all: every tensor and every parameter is accounted for."""
 
 from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 import torch
 
 import backbones
+from backbones import files
+from backbones.families.beit import BeitFamily
+from backbones.formats.simmim import SimmimFormat
 
 
 def state(path):
-    return dict(torch.load(path, weights_only=True)["model"])
+    return dict(files.read(path).tensors)
 
 
 def write(path, tensors, **beside):
@@ -142,3 +146,66 @@ def test_check_says_what_was_recognised_and_why(simmim_file):
     assert "format     simmim: encoder.mask_token" in text
     assert "55 tensors, 51 used" in text
     assert "torch zip, state dict under 'model'" in text
+
+
+TYPES = [torch.int64, torch.int8, torch.bool, torch.complex64]
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+@pytest.mark.parametrize("name", [
+    "encoder.blocks.1.norm1.weight",
+    "encoder.rel_pos_bias.relative_position_bias_table",
+])  # fmt: skip
+def test_numbers_of_another_type_are_refused_by_name(simmim_file, tmp_path, name, dtype):
+    tensors = state(simmim_file)
+    tensors[name] = torch.ones_like(tensors[name], dtype=dtype)
+    path = write(tmp_path / "type.pth", tensors)
+    for size in (48, 64):
+        with pytest.raises(backbones.LoadError, match=f"{name.removeprefix('encoder.')}.* {dtype}"):
+            backbones.load(path, input_size=size)
+
+
+@pytest.mark.parametrize("dtype", TYPES, ids=str)
+def test_a_position_table_of_another_type_is_refused(mae_file, mae_heads, tmp_path, dtype):
+    tensors = {n: v for n, v in state(mae_file).items() if not n.startswith(("decoder", "mask"))}
+    tensors["pos_embed"] = torch.ones_like(tensors["pos_embed"], dtype=dtype)
+    with pytest.raises(backbones.LoadError, match=f"pos_embed is of {dtype}, expected floating"):
+        backbones.load(write(tmp_path / "table.pth", tensors), input_size=64, arch=mae_heads)
+
+
+@pytest.mark.parametrize(("theirs", "ours"), [
+    ("encoder.mask_token", "decoder.mask_token"),
+    ("decoder.0.weight", "decoder.conv.weight"),
+])  # fmt: skip
+def test_two_tensors_of_one_name_are_both_named(simmim_file, tmp_path, theirs, ours):
+    tensors = state(simmim_file)
+    path = write(tmp_path / "twice.pth", tensors | {ours: tensors[theirs] + 1})
+    with pytest.raises(backbones.LoadError, match=f"{theirs} and {ours} are both read as {ours}"):
+        backbones.load(path)
+
+
+@pytest.mark.parametrize("times", [0, 2])
+def test_a_layout_that_loses_count_is_refused(simmim_file, monkeypatch, times):
+    parse = SimmimFormat.parse
+
+    def miscounted(self, checkpoint):
+        parsed = parse(self, checkpoint)
+        return replace(parsed, dropped={rule: n * times for rule, n in parsed.dropped.items()})
+
+    monkeypatch.setattr(SimmimFormat, "parse", miscounted)
+    with pytest.raises(backbones.LoadError, match=r"does not for .*relative_position_index; mend"):
+        backbones.load(simmim_file)
+
+
+@pytest.mark.parametrize("number", ["4", "3000", "007", "9" * 5000], ids=len)
+def test_blocks_are_numbered_without_gaps(simmim_file, tmp_path, monkeypatch, number):
+    monkeypatch.setattr(BeitFamily, "build", lambda *_: pytest.fail("a model was built"))
+    tensors = state(simmim_file) | {f"encoder.blocks.{number}.norm1.weight": torch.zeros(48)}
+    with pytest.raises(backbones.LoadError, match=rf"4 blocks.*0 to 3, got blocks\.{number}\."):
+        backbones.load(write(tmp_path / "gap.pth", tensors))
+
+
+def test_blocks_of_the_decoder_are_numbered_without_gaps(mae_file, mae_heads, tmp_path):
+    tensors = state(mae_file) | {"decoder_blocks.9.norm1.weight": torch.zeros(32)}
+    with pytest.raises(backbones.LoadError, match=r"expected the numbers.*decoder\.blocks\.9\."):
+        backbones.load(write(tmp_path / "gap.pth", tensors), arch=mae_heads)

@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 from safetensors import safe_open
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 import backbones
 
@@ -70,6 +70,55 @@ def test_files_of_a_newer_version_are_refused(tmp_path):
         backbones.load(f"{tmp_path}/e")
 
 
+@pytest.fixture
+def written(tiny, tmp_path):
+    """The metadata of a file of ours, and a function that writes it again with another text."""
+    own, other = tmp_path / "own.safetensors", tmp_path / "other.safetensors"
+    backbones.save(tiny(), own, SAID)
+    with safe_open(own, framework="pt") as file:
+        said = json.loads(file.metadata()["harness"])
+
+    def write(text):
+        save_file(load_file(own), other, metadata={"harness": text})
+        return other
+
+    return said, write
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "5", "null", "[]", "[" * 100000, "9" * 5000, "{}"], ids=lambda text: text[:4]
+)
+def test_metadata_that_is_no_object(written, text, refused):
+    _, write = written
+    refused(write(text), r"other\.safetensors: metadata of this harness: .*save .* again")
+
+
+WRONG = [
+    ("version", "2"), ("version", None), ("version", 0), ("version", True), ("family", []),
+    ("family", 5), ("objective", 5), ("licence", [1]), ("data", None), ("name", 5),
+    ("evidence", []), ("arch", 5), ("arch", [1]), ("mean", 5), ("mean", [1, 2]),
+    ("mean", ["a", 1, 2]), ("mean", [float("nan"), 1, 2]), ("mean", {"a": 1}), ("std", [1, 0, 1]),
+    ("std", [1, -1, 1]), ("std", [1, float("nan"), 1]), ("std", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
+def test_metadata_of_the_wrong_type(written, key, value, refused):
+    said, write = written
+    text = json.dumps({**said, key: value})
+    refused(write(text), rf"other\.safetensors: .*{key}: expected .*, got ")
+
+
+@pytest.mark.parametrize(("field", "value"), [
+    ("embed_dim", 0), ("patch_size", 0), ("norm_eps", None), ("norm_eps", -1), ("norm_eps", True),
+    ("image_size", 5.5),
+])  # fmt: skip
+def test_architectures_in_metadata_are_read_as_critically(written, field, value, refused):
+    said, write = written
+    text = json.dumps({**said, "arch": {**said["arch"], field: value}})
+    refused(write(text), f"{field}: expected .*, got ")
+
+
 def test_state_dict_of_timm_with_its_classifier(tmp_path, close):
     torch.manual_seed(0)
     model = timm.models.VisionTransformer(
@@ -99,6 +148,8 @@ def test_timm_names_without_a_file(tmp_path, monkeypatch):
         backbones.load("timm:resnet18.a1_in1k")
     with pytest.raises(backbones.LoadError, match="did you mean"):
         backbones.load("timm:vit_tiny_patch16_225.augreg_in21k")
+    with pytest.raises(backbones.LoadError, match=r"did you mean vit_base_patch16_224\."):
+        backbones.load("timm:vit_base_patch16_224.nonexistent")
 
 
 def test_timm_name_with_a_local_file(tmp_path, monkeypatch, close):
