@@ -248,6 +248,8 @@ class Pace:
 
 def measured(metric: Measured) -> str:
     """A metric in one line: value, sampling error, direction, number of samples."""
+    if metric.n == 0:
+        return "not defined  n=0"
     arrow = {"higher": "↑", "lower": "↓"}[metric.better]
     error = "" if metric.error is None else f" ± {metric.error:.4f}"
     return f"{metric.value:.4f}{error} {arrow}  n={metric.n}"

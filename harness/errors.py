@@ -10,6 +10,8 @@ BaseException
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 
 
@@ -36,3 +38,14 @@ class Interrupted(BaseException):
     def exit_code(self) -> int:
         """128 + the signal's number: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.signum
+
+
+def full_disk(error: BaseException | None) -> OSError | None:
+    """The full disk behind an error, which libraries like to wrap."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return error
+        if os.strerror(errno.ENOSPC) in str(error):
+            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        error = error.__cause__ or error.__context__
+    return None

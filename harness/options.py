@@ -11,6 +11,8 @@ Control = Literal["untrained", "constant", "permuted-labels", "random"]
 CONTROLS: tuple[Control, ...] = ("untrained", "constant", "permuted-labels", "random")
 Scale = Literal["smoke", "tiny", "paper"]
 SCALES: tuple[Scale, ...] = ("smoke", "tiny", "paper")
+MAX_SEED = 2**32 - 1
+"""Seeds are summed with others, and kept where 64 bits have to do."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,7 @@ class RunOptions:
     """The options of `harness run`, one field each; None leaves the choice to the recipe.
 
     Attributes:
+        scale: of the recipe; `tiny` where neither it nor `config` is given.
         sets: `key=value` overrides of recipe fields, later ones win.
         config: a recipe file in place of the shipped one.
         output: folder under which runs are kept.
@@ -31,7 +34,7 @@ class RunOptions:
     task: str = "pose"
     dataset: str | None = None
     data_root: Path | None = None
-    scale: Scale = "tiny"
+    scale: Scale | None = None
     protocol: Literal["finetune", "frozen"] | None = None
     control: Control | None = None
     seed: int = 0

@@ -64,7 +64,7 @@ def pretrain(options: RunOptions, name: str, output: Path, command: str, console
         console: told what happens.
 
     Raises:
-        UserError: another encoder of that name is there.
+        UserError: another encoder of that name is there, or its folder cannot be made.
     """
     from harness.engine.run import run
 
@@ -73,6 +73,12 @@ def pretrain(options: RunOptions, name: str, output: Path, command: str, console
         raise UserError(
             f"`{folder}` holds another encoder: remove it, or choose another --name or --output"
         )
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"cannot write to `{folder}` ({error.strerror}): choose another folder with --output"
+        ) from None
     record = run(options, console, command)
     _export(record, options, name, folder, command)
     console.note(f"encoder: {folder / ENCODER}")
@@ -83,7 +89,8 @@ def pretrain(options: RunOptions, name: str, output: Path, command: str, console
 def verify(
     name_or_path: str, scenes: int, config: Path | None, update: bool, console: Console
 ) -> Verdict:
-    """Recompute the evidence of an encoder from its file and the images of the selection split.
+    """Recompute the evidence of an encoder from its file and the images of the test split, which
+    no choice of the recipe has looked at.
 
     Args:
         name_or_path: of the encoder; `recipe.yaml` lies beside its file.
@@ -139,7 +146,7 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
     recipe = cast("PretrainingRecipe", recipes.load_resolved("pretraining", record.recipe))
     source = _run_folder(options, record)
     backbone = _trained(recipe, options.seed, source, record.cell)
-    folder.mkdir(parents=True, exist_ok=True)
+    before = _before(recipe, record)
     seen = record.step * recipe.train.batch_size
     provenance = {
         "name": name,
@@ -148,7 +155,7 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
         "seed": options.seed,
         "steps": record.step,
         "images_seen": seen,
-        "start": _before(recipe, record),
+        "start": before,
         "data": record.data,
         "versions": record.versions,
         "git_commit": record.git_commit,
@@ -160,7 +167,8 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
         "name": name,
         "objective": recipe.mask.name,
         "licence": "as this package" if world else "that of the images",
-        "data": f"{recipe.data.name}, {record.data['training']['count']} images, {seen} views",
+        "data": f"{recipe.data.name}, {record.data['training']['count']} images, "
+        f"{seen + _images_seen(before)} views",
         "evidence": None,
         "cell": record.cell,
     }
@@ -179,6 +187,14 @@ def _before(recipe: PretrainingRecipe, record: Record) -> dict[str, Any] | None:
     beside = start.with_name(PROVENANCE)
     provenance = _read_json(beside) if beside.exists() else None
     return {"sha256": record.backbone["sha256"], "provenance": provenance}
+
+
+def _images_seen(before: dict[str, Any] | None) -> int:
+    """By what training went on from, as far as the provenances tell."""
+    if before is None or before["provenance"] is None:
+        return 0
+    provenance = before["provenance"]
+    return int(provenance["images_seen"]) + _images_seen(provenance.get("start"))
 
 
 def _trained(recipe: PretrainingRecipe, seed: int, source: Path, cell: str) -> Backbone:
@@ -233,7 +249,7 @@ def _recipe_of(path: Path, scenes: int, config: Path | None) -> PretrainingRecip
     source = config or path.with_name(RECIPE)
     if not source.is_file():
         raise UserError(f"`{source}` is missing: give the encoder's recipe with --config")
-    options = RunOptions(task="pretraining", config=source, sets=(f"data.selection={scenes}",))
+    options = RunOptions(task="pretraining", config=source, sets=(f"data.test={scenes}",))
     return cast("PretrainingRecipe", recipes.resolve(options))
 
 
@@ -257,7 +273,7 @@ def _prepared(task: Pretraining, recipe: PretrainingRecipe, advance: Any) -> tup
         before = done
 
     task.prepare(recipe, progress)
-    return task.dataset(recipe, "training"), task.dataset(recipe, "selection")
+    return task.dataset(recipe, "training"), task.dataset(recipe, "test")
 
 
 def _figures(evidence: dict[str, Any]) -> dict[str, float]:

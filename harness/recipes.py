@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,8 @@ from tasks.contract import RecipeError
 if TYPE_CHECKING:
     from harness.options import RunOptions
     from tasks.recipe import TaskRecipe
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def recipe_files(task_name: str) -> dict[str, Path]:
@@ -39,21 +42,34 @@ def resolve(options: RunOptions) -> TaskRecipe:
     values = _read(path)
     for key, value in _from_options(options).items():
         _assign(values, key, value)
-    for assignment in options.sets:
-        key, equals, text = assignment.partition("=")
-        if not equals:
-            raise RecipeError(f"`--set {assignment}` needs the form `--set section.field=value`")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise RecipeError(f"`--set {key}`: cannot read the value `{text}`") from None
-        _assign(values, key.strip(), value)
+    _set(values, options.sets)
     if options.dataset is not None and values.get("data", {}).get("name") != options.dataset:
         raise RecipeError(
             f"`{path.name}` is for the data set `{values.get('data', {}).get('name')}`, "
             f"not for `{options.dataset}`"
         )
-    return _validate(task.Recipe, values)
+    recipe = _validate(task.Recipe, values)
+    if options.scale not in (None, recipe.scale):
+        raise RecipeError(
+            f"`{path.name}` is of scale `{recipe.scale}`: leave --scale {options.scale} out"
+        )
+    return recipe
+
+
+def backbone_arch(sets: Sequence[str]) -> dict[str, Any] | None:
+    """What `--set backbone.FIELD=VALUE` gives of an encoder's architecture, for its file alone.
+
+    Raises:
+        RecipeError: an unknown field, a wrong type or range, or another section.
+    """
+    from tasks.recipe import BackboneRecipe, Section
+
+    class File(Section):
+        backbone: BackboneRecipe
+
+    values: dict[str, Any] = {"backbone": {"input_size": [1, 1]}}
+    _set(values, sets)
+    return _validate(File, values).backbone.arch()
 
 
 def load_resolved(task_name: str, values: dict[str, Any]) -> TaskRecipe:
@@ -85,22 +101,22 @@ def determining(recipe: BaseModel) -> dict[str, Any]:
 
 def _file_for(options: RunOptions) -> Path:
     files = recipe_files(options.task)
-    plain = files.get(options.scale)
+    scale = options.scale or "tiny"
+    plain = files.get(scale)
     if options.dataset is None:
         if plain is None:
             raise RecipeError(
-                f"task `{options.task}` has no recipe at scale `{options.scale}`; "
-                f"it has {', '.join(files)}"
+                f"task `{options.task}` has no recipe at scale `{scale}`; it has {', '.join(files)}"
             )
         return plain
-    special = files.get(f"{options.scale}-{options.dataset}")
+    special = files.get(f"{scale}-{options.dataset}")
     if special is not None:
         return special
     if plain is not None and _read(plain).get("data", {}).get("name") == options.dataset:
         return plain
     raise RecipeError(
         f"task `{options.task}` has no recipe for `{options.dataset}` at scale "
-        f"`{options.scale}`; write one and give it with --config"
+        f"`{scale}`; write one and give it with --config"
     )
 
 
@@ -129,6 +145,18 @@ def _from_options(options: RunOptions) -> dict[str, Any]:
     return {key: value for key, value in given.items() if value is not None}
 
 
+def _set(values: dict[str, Any], sets: Sequence[str]) -> None:
+    for assignment in sets:
+        key, equals, text = assignment.partition("=")
+        if not equals:
+            raise RecipeError(f"`--set {assignment}` needs the form `--set section.field=value`")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise RecipeError(f"`--set {key}`: cannot read the value `{text}`") from None
+        _assign(values, key.strip(), value)
+
+
 def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     *sections, field = key.split(".")
     place = values
@@ -139,7 +167,7 @@ def _assign(values: dict[str, Any], key: str, value: Any) -> None:
     place[field] = value
 
 
-def _validate(model: type[TaskRecipe], values: dict[str, Any]) -> TaskRecipe:
+def _validate(model: type[Model], values: dict[str, Any]) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:

@@ -71,9 +71,14 @@ def matrix(tasks: Sequence[str], backbones: Sequence[str], shared: RunOptions) -
 
     Raises:
         UnknownNameError: a task that does not exist.
+        LoadError: an encoder that does not exist.
     """
+    from backbones import resolve
     from tasks.contract import Task
 
+    for backbone in backbones:
+        if backbone != "random":
+            resolve(backbone, "smoke")
     cells = []
     for name in tasks:
         makes_its_own = type(plugins.task(name)).encoder is not Task.encoder

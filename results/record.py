@@ -53,8 +53,9 @@ class Record(BaseModel):
         resumed_from_step: step of the state that the last process continued from, None in an
             undisturbed run.
         cell: sha256 of `identity`.
-        identity: exactly what determines the numbers. Its entries `backbone`, `seed` and `control`
-            tell runs of one setting apart; all other entries are the setting.
+        identity: exactly what determines the numbers. Its entries `backbone`, `told` (what its
+            file does not say), `seed` and `control` tell runs of one setting apart; all other
+            entries are the setting.
         files: name -> sha256 of the predictions, scores and curves beside the record.
         encoder_at_step0: hashes of the encoder's parameters in the trainer and in the file.
         cost: seconds, samples a second, bytes of memory, device, steps executed.
@@ -78,7 +79,7 @@ class Record(BaseModel):
     protocol: str
     scale: str
     control: str | None = None
-    seed: int
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     recipe: dict[str, Any]
     key_report: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)

@@ -8,7 +8,7 @@ from typing import Any
 
 from results.record import Record
 
-AXES = ("backbone", "seed", "control")
+AXES = ("backbone", "told", "seed", "control")
 """Entries of a record's identity in which runs of one setting may differ."""
 
 

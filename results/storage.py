@@ -20,7 +20,7 @@ SERVED = ("sqlite", "postgresql")
 Insert = sqlite.Insert | postgresql.Insert
 
 
-def engine_for(url: str, create: bool) -> sa.Engine:
+def engine_for(url: str | Path, create: bool) -> sa.Engine:
     """An engine that holds no connection between two uses.
 
     Raises:
@@ -40,7 +40,7 @@ def engine_for(url: str, create: bool) -> sa.Engine:
     return engine
 
 
-def without_password(url: str) -> str:
+def without_password(url: str | Path) -> str:
     """The URL as it may be shown.
 
     Raises:
@@ -61,7 +61,9 @@ def inserting(dialect: str, table: sa.Table) -> Insert:
     return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
 
 
-def _parsed(url: str) -> sa.URL:
+def _parsed(url: str | Path) -> sa.URL:
+    if isinstance(url, Path):
+        return sa.URL.create("sqlite", database=str(url))
     try:
         return sa.make_url(url)
     except (sa.exc.ArgumentError, ValueError):

@@ -69,18 +69,19 @@ class Table:
     unfinished one, a later one replaces an earlier one.
 
     Args:
-        url: such as `sqlite:///runs/results.sqlite`.
+        url: such as `sqlite:///runs/results.sqlite`; a path is an SQLite file.
         create: False where only an existing table is of use.
 
     Raises:
-        ResultsError: it cannot be reached or written, or a newer version made it.
+        ResultsError: it cannot be reached or written, a newer version made it, or there is none
+            while `create` is False.
     """
 
-    def __init__(self, url: str, create: bool = True) -> None:
+    def __init__(self, url: str | Path, create: bool = True) -> None:
         self.url = without_password(url)
         with _explained(self.url):
             self._engine = engine_for(url, create)
-            self._open()
+            self._open(create)
 
     def put(self, record: Record) -> None:
         """Write a record.
@@ -136,9 +137,11 @@ class Table:
             for row in rows:
                 connection.execute(_upsert(connection.dialect.name, row))
 
-    def _open(self) -> None:
+    def _open(self, create: bool) -> None:
         with self._engine.connect() as connection:
             version = _version(connection)
+        if version is None and not create:
+            raise ResultsError(f"`{self.url}` is a database without results: {DEFAULT_HINT}")
         if version is None:
             with writing(self._engine) as connection:
                 _metadata.create_all(connection)

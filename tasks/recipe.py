@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
+
+from backbones.layer_rules import check_rule
 
 Positive = Annotated[float, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
+Colour = tuple[Positive, Positive, Positive]
 
 
 FREE: JsonDict = {"determines": False}
@@ -20,42 +24,76 @@ FREE: JsonDict = {"determines": False}
 class Section(BaseModel):
     """A frozen group of settings; an unknown field is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
 
 
 class BackboneRecipe(Section):
-    """How the encoder is built."""
+    """How the encoder is built.
+
+    Fields marked `FREE` say of the encoder's file what it does not tell itself: they belong to the
+    encoder, as its hash does, and not to what encoders are compared under.
+    """
 
     input_size: tuple[Count, Count] = Field(description="height and width of the input in pixels")
     drop_path: Fraction = Field(0.0, description="stochastic depth at the last block")
     drop_last: Annotated[int, Field(ge=0)] = Field(0, description="blocks removed from the end")
-    num_heads: Count | None = Field(None, description="heads, where neither file nor rule tells")
-    decoder_num_heads: Count | None = Field(None, description="heads of MAE's decoder, likewise")
+    num_heads: Count | None = Field(
+        None, description="heads, where neither file nor rule tells", json_schema_extra=FREE
+    )
+    decoder_num_heads: Count | None = Field(
+        None, description="heads of MAE's decoder, likewise", json_schema_extra=FREE
+    )
     window_size: Count | None = Field(None, description="window of a Swin encoder, to override")
     block_tables: bool | None = Field(
         None,
         description="BEiT family: relative positions of each block's own, begun from the file's "
         "shared ones, as SimMIM and BEiT fine-tune them",
     )
+    image_size: tuple[Count, Count] | None = Field(
+        None,
+        description="of the images in pre-training, where no table of the file tells",
+        json_schema_extra=FREE,
+    )
+    position_resize: Literal["bicubic", "bicubic_antialias"] | None = Field(
+        None, description="how a position table goes to another size, where no rule tells"
+    )
+    embed_class: bool | None = Field(
+        None,
+        description="whether the position table has a row for the class token, likewise",
+        json_schema_extra=FREE,
+    )
+    mean: Colour | None = Field(None, description="of the input in [0,1], where no rule tells")
+    std: Colour | None = Field(None, description="likewise")
 
-    def arch(self) -> dict[str, int] | None:
+    def arch(self) -> dict[str, Any] | None:
         """What overrides the encoder's own architecture, or None."""
-        names = {"num_heads", "decoder_num_heads", "window_size", "block_tables"}
-        given = self.model_dump(include=names)
+        given = self.model_dump(exclude={"input_size", "drop_path", "drop_last"})
         return {key: value for key, value in given.items() if value is not None} or None
+
+    def told(self) -> dict[str, Any]:
+        """What was told of the encoder's file."""
+        names = {"num_heads", "decoder_num_heads", "image_size", "embed_class"}
+        return self.model_dump(mode="json", include=names, exclude_none=True)
 
 
 class OptimizerRecipe(Section):
     """AdamW, with layer-wise decay of the learning rate after the published rules."""
 
     lr: Positive = Field(description="peak learning rate of the last layer, as used (not scaled)")
-    betas: tuple[Fraction, Fraction] = (0.9, 0.999)
+    betas: tuple[Beta, Beta] = (0.9, 0.999)
     weight_decay: Annotated[float, Field(ge=0)] = 0.05
     layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(
         1.0, description="factor on the learning rate for each layer further from the output"
     )
     layer_rule: str = Field("simmim", description="which publication numbers the layers")
     clip_norm: Positive | None = Field(None, description="largest norm of the whole gradient")
+
+    @field_validator("layer_rule")
+    @classmethod
+    def _known(cls, rule: str) -> str:
+        return check_rule(rule)
 
 
 class ScheduleRecipe(Section):
@@ -104,6 +142,15 @@ class DataRecipe(Section):
         None, description="folder of the data, for all but microworld", json_schema_extra=FREE
     )
     limit: Count | None = Field(None, description="only the first so many samples of each split")
+
+    @model_validator(mode="after")
+    def _root_is_of_use(self) -> Self:
+        if self.root is not None and self.name == "microworld":
+            raise ValueError(
+                f"microworld needs no files, but a folder is given ({self.root}): name its data "
+                "set with --dataset, or leave --data-root out"
+            )
+        return self
 
 
 class TaskRecipe(Section):

@@ -14,7 +14,7 @@ import time
 import traceback
 from pathlib import Path
 
-from harness.errors import Interrupted, RunFailed
+from harness.errors import Interrupted, RunFailed, full_disk
 
 DONE, FAILURE, USER, CTRL_C = 0, 1, 2, 130
 
@@ -48,7 +48,7 @@ def user_message(error: BaseException) -> str | None:
     for kind in type(error).__mro__:
         if (kind.__module__.partition(".")[0], kind.__name__) in USER_ERRORS:
             return one_line(str(error))
-    full = _full_disk(error)
+    full = full_disk(error)
     if full is not None:
         return _advice(full)
     if isinstance(error, OSError) and error.errno in ADVICE:
@@ -87,17 +87,6 @@ def conclude(error: BaseException) -> int:
 def one_line(text: str) -> str:
     """The text with line breaks and runs of blanks made one blank."""
     return " ".join(text.split())
-
-
-def _full_disk(error: BaseException | None) -> OSError | None:
-    """The full disk behind an error, which libraries like to wrap."""
-    while error is not None:
-        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return error
-        if os.strerror(errno.ENOSPC) in str(error):
-            return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-        error = error.__cause__ or error.__context__
-    return None
 
 
 def _advice(error: OSError) -> str:

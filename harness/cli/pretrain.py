@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.options import RunOptions
+from harness.options import MAX_SEED, RunOptions
 
 if TYPE_CHECKING:
     from harness.pretraining import Verdict
@@ -22,9 +22,12 @@ app = typer.Typer()
 def pretrain(
     context: typer.Context,
     scale: Annotated[
-        Literal["smoke", "tiny", "paper"],
-        typer.Option(help="Seconds, about half an hour on two cores, or the published recipe."),
-    ] = "tiny",
+        Literal["smoke", "tiny", "paper"] | None,
+        typer.Option(
+            help="smoke: seconds; tiny, the default: about half an hour on two cores; paper: as "
+            "published."
+        ),
+    ] = None,
     objective: Annotated[
         Literal["simmim", "mae"], typer.Option(help="Whose recipe; MAE's is at scale `paper`.")
     ] = "simmim",
@@ -40,13 +43,16 @@ def pretrain(
         Path | None, typer.Option(help="Recipe file in place of the shipped one.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the encoder; `pretrained_SCALE` by default.")
+        str | None,
+        typer.Option(help="Name of the encoder; `pretrained_` and scale or recipe by default."),
     ] = None,
     output: Annotated[Path, typer.Option(help="Where the encoder's folder is made.")] = Path(
         "pretrained"
     ),
     runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything that is drawn.")
+    ] = 0,
     devices: Annotated[int | None, typer.Option(min=1, help="Number of devices.")] = None,
     precision: Annotated[
         Literal["32", "bf16", "16"] | None, typer.Option(help="Number format of the training.")
@@ -81,13 +87,14 @@ def pretrain(
         devices=devices,
         precision=precision,
         sets=tuple(sets or ()),
-        config=config or _recipe(objective, scale),
+        config=config or _recipe(objective, scale or "tiny"),
         output=runs,
         limit=limit,
         max_steps=max_steps,
         workers=workers,
     )
-    _train(options, name or f"pretrained_{scale}", output, json)
+    name = name or f"pretrained_{config.stem if config else scale or 'tiny'}"
+    _train(options, as_command(options, objective, config, name, output), name, output, json)
 
 
 @app.command("verify")
@@ -174,13 +181,12 @@ def _recipe(objective: str, scale: str) -> Path | None:
     return files[f"{scale}-{objective}"]
 
 
-def _train(options: RunOptions, name: str, output: Path, json: bool) -> None:
+def _train(options: RunOptions, command: str, name: str, output: Path, json: bool) -> None:
     from harness.cli.output import reserved_stdout
     from harness.console import Console, is_main_process
     from harness.pretraining import PROVENANCE
     from harness.pretraining import pretrain as train
 
-    command = as_command(options, name, output)
     if not json:
         train(options, name, output, command, Console(results=sys.stdout))
         return
@@ -190,12 +196,19 @@ def _train(options: RunOptions, name: str, output: Path, json: bool) -> None:
             print((folder / PROVENANCE).read_text(encoding="utf-8"), end="", file=stdout)
 
 
-def as_command(options: RunOptions, name: str, output: Path) -> str:
-    """The command line that makes exactly this encoder in this place."""
+def as_command(
+    options: RunOptions, objective: str, config: Path | None, name: str, output: Path
+) -> str:
+    """The command line that makes exactly this encoder in this place; config: as it was given."""
     plain = RunOptions()
-    words = ["harness", "pretrain", "--scale", options.scale]
-    for field in ("dataset", "data_root", "config", "devices", "precision", "limit", "max_steps"):
-        value = getattr(options, field)
+    words = ["harness", "pretrain"]
+    if objective != "simmim":
+        words += ["--objective", objective]
+    for field in (
+        *("scale", "dataset", "data_root", "config"),
+        *("devices", "precision", "limit", "max_steps"),
+    ):
+        value = config if field == "config" else getattr(options, field)
         if value is not None:
             words += [f"--{field.replace('_', '-')}", str(value)]
     words += [word for assignment in options.sets for word in ("--set", assignment)]

@@ -94,7 +94,7 @@ def sync(
 
     if not root.is_dir():
         raise ResultsError(f"there is no folder `{root}`: give the one that holds the runs")
-    table = Table(results or f"sqlite:///{root}/results.sqlite")
+    table = Table(results or root / "results.sqlite")
     report = table.sync(root)
     if json:
         _print_json(asdict(report))
@@ -119,11 +119,14 @@ def compare(
     dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
     scale: Annotated[str | None, typer.Option(help="Only this scale.")] = None,
     results: Url = DEFAULT,
+    output: Runs = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Compare two encoders, paired by seed: A minus B with its 95 % interval."""
+    """Compare two encoders, paired by seed and, where the runs lie below the folder of the runs,
+    by test sample: A minus B with its 95 % interval."""
     from dataclasses import asdict
 
+    from harness.scores import scores_of
     from results.compare import compare as compare_records
 
     records = [
@@ -133,7 +136,8 @@ def compare(
         and dataset in (None, record.dataset)
         and scale in (None, record.scale)
     ]
-    found = compare_records(_side(records, first), _side(records, second))
+    sides = _side(records, first), _side(records, second)
+    found = compare_records(*sides, lambda record: scores_of(record, output))
     if json:
         _print_json(asdict(found))
         return
@@ -143,6 +147,8 @@ def compare(
     typer.echo(f"{found.better} is better; " + ("" if found.separated else "not ") + "separated")
     if d.note:
         typer.echo(d.note)
+    if not found.paired_samples:
+        typer.echo(f"samples are not paired: not all of the runs lie below `{output}` (--output)")
 
 
 def rescore(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.options import RunOptions
+from harness.options import MAX_SEED, RunOptions
 
 if TYPE_CHECKING:
     from harness.console import Console
@@ -23,9 +23,11 @@ def run(
     dataset: Annotated[Text, typer.Option(help="Data set; the recipe's own by default.")] = None,
     data_root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
     scale: Annotated[
-        Literal["smoke", "tiny", "paper"],
-        typer.Option(help="smoke: seconds; tiny: minutes on two cores; paper: as published."),
-    ] = "tiny",
+        Literal["smoke", "tiny", "paper"] | None,
+        typer.Option(
+            help="smoke: seconds; tiny, the default: minutes on two cores; paper: as published."
+        ),
+    ] = None,
     protocol: Annotated[
         Literal["finetune", "frozen"] | None,
         typer.Option(help="finetune: train all parameters; frozen: leave the encoder."),
@@ -34,7 +36,9 @@ def run(
         Literal["untrained", "constant", "permuted-labels", "random"] | None,
         typer.Option(help="untrained, constant, permuted-labels or random: a control run."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of everything that is drawn.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything that is drawn.")
+    ] = 0,
     devices: Annotated[int | None, typer.Option(min=1, help="Number of devices.")] = None,
     precision: Annotated[
         Literal["32", "bf16", "16"] | None,

@@ -5,9 +5,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from harness.smoke import Outcome
 
 
 def smoke(
@@ -37,9 +40,9 @@ def smoke(
     from harness.smoke import default_backbones, default_tasks, matrix, run_matrix
     from harness.smoke import junit as as_junit
 
-    outcomes = []
+    outcomes: list[Outcome] = []
     if junit is not None:
-        junit.parent.mkdir(parents=True, exist_ok=True)
+        _write(junit, as_junit(outcomes))
     with ExitStack() as stack:
         folder = output or Path(stack.enter_context(TemporaryDirectory(prefix="harness-smoke-")))
         shared = RunOptions(
@@ -56,5 +59,19 @@ def smoke(
     failed = sum(not outcome.passed for outcome in outcomes)
     typer.echo(f"{len(outcomes) - failed} of {len(outcomes)} passed")
     if junit is not None:
-        junit.write_text(as_junit(outcomes), encoding="utf-8")
+        _write(junit, as_junit(outcomes))
     return 1 if failed else 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Also before the first run, so that a place that cannot be written to is found early."""
+    from harness.errors import UserError
+    from results import write_text
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, text)
+    except OSError as error:
+        raise UserError(
+            f"cannot write `{path}` ({error.strerror}): choose another place with --junit"
+        ) from None

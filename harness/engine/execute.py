@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 from harness.engine import state
 from harness.engine.fit import fit, predict
-from harness.engine.logging import loggers
 from harness.engine.plan import encoder
 from harness.errors import RunFailed
 
 if TYPE_CHECKING:
+    from lightning.pytorch.loggers import Logger
+
     from harness.console import Console
     from harness.engine.plan import Plan
     from harness.engine.signals import Signals
@@ -42,23 +43,56 @@ class Outcome:
     encoder: dict[str, str | bool] | None
 
 
-def execute(plan: Plan, start: state.State | None, signals: Signals, console: Console) -> Outcome:
-    """Train where the control says so, then predict the test split."""
+def execute(
+    plan: Plan,
+    model: TaskModel,
+    attached: list[Logger],
+    start: state.State | None,
+    signals: Signals,
+    console: Console,
+) -> Outcome:
+    """Train where the control says so, then predict the test split.
+
+    Args:
+        plan: the cell.
+        model: from `build`.
+        attached: from `loggers`.
+        start: where training goes on; None at the beginning.
+        signals: that may end it.
+        console: told what happens.
+
+    Raises:
+        RunFailed: a loss that is not finite, or an encoder that is not the file's.
+        Interrupted: a signal came; the state is saved.
+    """
     test = plan.datasets["test"]
     if plan.options.control == "constant":
-        model = plan.task.constant(plan.datasets["training"])
         return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, None)
-    model = build(plan)
+    assert model.backbone is not None
+    in_file = encoder(plan.options, plan.task, plan.recipe).parameters_sha256()
+    proof = _proof(plan, model.backbone.parameters_sha256(), in_file)
     if plan.options.control == "untrained":
-        assert model.backbone is not None
-        proof = _proof(plan, model.backbone.parameters_sha256())
         return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof)
-    return _trained(plan, model, start, signals, console)
+    if start is None or start["step"] < plan.stop:
+        steps = fit(plan, model, _training_data(plan), start, attached, signals, console)
+    else:
+        steps = 0
+    # Evaluation takes the weights that lie in the file, so that a run continued here is no other.
+    last = state.read(plan.folder, plan.cell)
+    assert last is not None
+    average = last["average"]
+    model.load_state_dict(last["model"] if average is None else average["values"])
+    rows = predict(plan, model, test, signals, console)
+    proof = _proof(plan, last["encoder_sha256"], in_file)
+    return Outcome(rows, last["curves"], steps, last["seconds"], proof)
 
 
 def build(plan: Plan) -> TaskModel:
     """The cell's network before its first step: the encoder as the file has it, or, for the
-    control `random`, drawn from the run's seed; the task's layers drawn from the run's seed."""
+    control `random`, drawn from the run's seed; the task's layers drawn from the run's seed. For
+    the control `constant` its own network, which has no encoder."""
+    if plan.options.control == "constant":
+        return plan.task.constant(plan.datasets["training"])
     model = plan.task.model(plan.backbone, plan.recipe, plan.datasets["training"].info)
     seed = plan.options.seed
     model.initialise(seed + HEAD_STREAM)
@@ -67,34 +101,17 @@ def build(plan: Plan) -> TaskModel:
     return model
 
 
-def _trained(
-    plan: Plan, model: TaskModel, start: state.State | None, signals: Signals, console: Console
-) -> Outcome:
-    steps = 0
-    if start is None or start["step"] < plan.stop:
-        steps = fit(plan, model, _training_data(plan), start, loggers(plan), signals, console)
-    # Evaluation takes the weights that lie in the file, so that a run continued here is no other.
-    last = state.read(plan.folder, plan.cell)
-    assert last is not None
-    average = last["average"]
-    model.load_state_dict(last["model"] if average is None else average["values"])
-    rows = predict(plan, model, plan.datasets["test"], signals, console)
-    proof = _proof(plan, last["encoder_sha256"])
-    return Outcome(rows, last["curves"], steps, last["seconds"], proof)
-
-
 def _training_data(plan: Plan) -> TaskDataset:
     data = plan.datasets["training"]
     return data.permuted(plan.options.seed) if plan.options.control == "permuted-labels" else data
 
 
-def _proof(plan: Plan, in_trainer: str) -> dict[str, str | bool]:
-    """Compare the trainer's encoder with one read from the file anew.
+def _proof(plan: Plan, in_trainer: str, in_file: str) -> dict[str, str | bool]:
+    """Compare the trainer's encoder at step 0 with one read from the file anew, by their hashes.
 
     Raises:
         RunFailed: they differ though no control asks for it.
     """
-    in_file = encoder(plan.options, plan.task, plan.recipe).parameters_sha256()
     equal = in_trainer == in_file
     if not equal and plan.options.control != "random":
         raise RunFailed("the trainer's encoder is not the file's", 0)

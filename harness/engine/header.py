@@ -34,7 +34,7 @@ def header(plan: Plan, console: Console) -> None:
         ("data", "; ".join(_counts(plan))),
         (
             "training",
-            f"{plan.stop} steps of {recipe.train.batch_size} at {height}x{width} px, "
+            f"{plan.stop} steps, effective batch {recipe.train.batch_size}, {height}x{width} px, "
             f"lr {recipe.optimizer.lr:g}, precision {recipe.train.precision}",
         ),
         (
@@ -51,5 +51,5 @@ def _counts(plan: Plan) -> list[str]:
     counts = []
     for split, data in plan.datasets.items():
         skipped = ", ".join(f"{n} skipped: {why}" for why, n in data.info.skipped.items() if n)
-        counts.append(f"{split} {data.info.count}" + (f" ({skipped})" if skipped else ""))
+        counts.append(f"{split} {data.info.count} samples" + (f" ({skipped})" if skipped else ""))
     return counts

@@ -25,13 +25,12 @@ def loggers(plan: Plan) -> list[Logger]:
     """
     from harness.console import is_main_process
 
-    kind, folder = plan.options.logger, plan.folder
-    if kind == "csv" or not is_main_process():
+    if run_id(plan) is None or not is_main_process():
         return []
-    if kind == "tensorboard":
+    if plan.options.logger == "tensorboard":
         from lightning.pytorch.loggers import TensorBoardLogger
 
-        return [TensorBoardLogger(folder, name=None, version=TENSORBOARD)]
+        return [TensorBoardLogger(plan.folder, name=None, version=TENSORBOARD)]
     return [_wandb(plan)]
 
 

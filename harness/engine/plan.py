@@ -80,10 +80,16 @@ def make(options: RunOptions, console: Console) -> Plan:
     backbone = encoder(options, task, recipe)
     datasets = _datasets(task, recipe, console)
     _require_samples(options, datasets)
+    total = _total_steps(recipe, len(datasets["training"]))
+    if recipe.train.max_steps is not None and recipe.train.max_steps >= total:
+        # A limit that is not reached makes no other cell.
+        train = recipe.train.model_copy(update={"max_steps": None})
+        recipe = recipe.model_copy(update={"train": train})
     identity = {
         "task": task.name,
         "task_version": task.version,
         "backbone": backbone.spec.sha256,
+        "told": recipe.backbone.told(),
         "data": {split: data.info.sha256 for split, data in datasets.items()},
         "recipe": recipes.determining(recipe),
         "seed": options.seed,
@@ -91,7 +97,6 @@ def make(options: RunOptions, console: Console) -> Plan:
     }
     cell = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
     name = re.sub(r"[^\w.-]+", "_", backbone.spec.name)
-    total = _total_steps(recipe, len(datasets["training"]))
     return Plan(
         options=options,
         task=task,

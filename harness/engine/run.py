@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, NoReturn
 import results
 from harness.console import is_main_process
 from harness.engine import recording, state
-from harness.engine.execute import Outcome, execute
+from harness.engine.execute import Outcome, build, execute
 from harness.engine.header import header
+from harness.engine.logging import loggers
 from harness.engine.plan import Plan, make
 from harness.engine.signals import Signals
-from harness.errors import Interrupted, RunFailed, UserError
+from harness.errors import Interrupted, RunFailed, UserError, full_disk
 from harness.options import as_command
 
 if TYPE_CHECKING:
@@ -52,16 +53,17 @@ def run(options: RunOptions, console: Console, command: str | None = None) -> Re
         if not main:
             _follow(settled, signals, console)
         with _cell_lock(settled.folder):
-            table = results.Table(options.results or f"sqlite:///{options.output}/results.sqlite")
+            table = results.Table(options.results or options.output / "results.sqlite")
             before = _record_before(settled)
+            words = command or as_command(options)
+            cell = _Run(settled, words, table, before, signals, console)
             if before is not None and before.status == "finished":
                 console.note(f"cell {settled.cell[:12]} is finished: {settled.folder}")
                 table.put(before)
-                console.result(before.primary, before.metrics)
+                cell.show(before)
                 return before
             header(settled, console)
-            words = command or as_command(options)
-            return _Run(settled, words, table, before, signals, console).carry_out()
+            return cell.carry_out()
 
 
 @dataclass
@@ -81,9 +83,11 @@ class _Run:
         # A state is of use only once it holds a step.
         resumed = None if start is None else int(start["step"])
         record = recording.begin(self.plan, self.command, self.before, resumed)
+        # What they refuse is the user's input: nothing is kept of it.
+        model, attached = build(self.plan), loggers(self.plan)
         try:
             self._keep(record)
-            outcome = execute(self.plan, start, self.signals, self.console)
+            outcome = execute(self.plan, model, attached, start, self.signals, self.console)
             record = self._finish(record, outcome, time.monotonic() - began)
         except Interrupted as error:
             self._end(record, "interrupted", str(error))
@@ -94,12 +98,20 @@ class _Run:
             self._log(error)
             raise
         except BaseException as error:
-            self._end(record, "failed", f"{type(error).__name__}: {error}")
+            full = full_disk(error)
+            reason = f"{type(error).__name__}: {error}" if full is None else str(full)
+            self._end(record, "failed", reason)
             self._log(error)
             raise
-        self.console.result(record.primary, record.metrics)
-        self.console.repeat(self.command)
+        self.show(record)
         return record
+
+    def show(self, record: Record) -> None:
+        """The result of a finished run, and where it lies."""
+        files = [("record", "record.json"), ("picture", "picture.png")]
+        places = [(name, str(self.plan.folder / file)) for name, file in files]
+        self.console.result(record.primary, record.metrics, places)
+        self.console.repeat(self.command)
 
     def _finish(self, record: Record, outcome: Outcome, wall: float) -> Record:
         plan = self.plan
@@ -145,7 +157,7 @@ def _follow(plan: Plan, signals: Signals, console: Console) -> NoReturn:
     """Under several processes the first one keeps the record; the others compute, and end well
     whatever happens: their parent is killed at once where one of them does not."""
     try:
-        execute(plan, _state(plan), signals, console)
+        execute(plan, build(plan), [], _state(plan), signals, console)
     except (Interrupted, RunFailed):
         pass  # The first process stops at the same step and says so.
     except Exception as error:
@@ -168,7 +180,10 @@ def _step_saved(plan: Plan) -> int:
 
 def _record_before(plan: Plan) -> Record | None:
     path = plan.folder / "record.json"
-    return results.read(path) if path.exists() else None
+    try:
+        return results.read(path) if path.exists() else None
+    except results.ResultsError as error:
+        raise UserError(f"{error}; remove that file and repeat the command: it continues") from None
 
 
 @contextmanager

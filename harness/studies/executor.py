@@ -70,11 +70,14 @@ class OneAfterAnother:
             Interrupted: a signal came, and the run that was under way has ended.
         """
         for job in jobs:
-            with Signals():
-                outcome = self._one(job)
+            with Signals() as signals:
+                signals.deferred = True
+                outcome = self._one(job, signals)
+            if signals.received is not None:
+                raise Interrupted(signals.received)
             yield outcome
 
-    def _one(self, job: Job) -> Outcome:
+    def _one(self, job: Job, signals: Signals) -> Outcome:
         began = time.monotonic()
         arguments = shlex.split(as_command(job.options))[1:]
         # A process group of its own: Ctrl-C must reach the run once, not from two sides.
@@ -85,21 +88,23 @@ class OneAfterAnother:
             encoding="utf-8",
             process_group=0,
         ) as process:
-            output = _output(process)
+            output = _output(process, signals)
         record = json.loads(output) if process.returncode == 0 else None
         return Outcome(job, record, process.returncode, time.monotonic() - began)
 
 
-def _output(process: subprocess.Popen[str]) -> str:
-    """All that a process writes until it ends, signals being passed on to it."""
-    stop: Interrupted | None = None
+def _output(process: subprocess.Popen[str], signals: Signals) -> str:
+    """All that a process writes until it ends. The first signal that comes is passed on to it."""
+    passed_on = False
     while True:
         try:
-            output, _ = process.communicate()
+            output, _ = process.communicate(timeout=0.2)
+        except subprocess.TimeoutExpired:
+            if signals.received is not None and not passed_on:
+                process.send_signal(signals.received)
+                passed_on = True
         except Interrupted as error:
-            stop = error
+            # A second signal does not wait for the run's state.
             process.send_signal(error.signum)
         else:
-            if stop is not None:
-                raise stop
             return output

@@ -12,9 +12,9 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 from harness.errors import UserError
-from harness.options import RunOptions
+from harness.options import MAX_SEED, RunOptions
 
-Seed = Annotated[int, Field(ge=0)]
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 FIELDS = tuple(field.name for field in fields(RunOptions) if field.name != "seed")
 
 

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
 
 from harness.console import duration, measured
+from harness.scores import Columns, scores_of
 from harness.studies.executor import Outcome
 from harness.studies.model import Study
 from results import Record, ResultsError
-from results.compare import compare, within_chance
-from results.predictions import read_columns
+from results.compare import Scores, compare, within_chance
 from results.statistics import Interval, interval
-
-SCORES = ("resampled.parquet", "per_sample.parquet")
-"""What differences are paired by, the first that a record has."""
 
 
 def line(outcome: Outcome) -> str:
@@ -44,7 +39,15 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
         for cell in study.cells
     }
     reference = study.reference or study.cells[0].name
-    scores = _Scores(outcomes)
+    outputs = {
+        outcome.record["cell"]: outcome.job.options.output
+        for outcome in outcomes
+        if outcome.record is not None
+    }
+
+    def scores(record: Record) -> Columns | None:
+        return scores_of(record, outputs[record.cell])
+
     rows = [
         _row(name, records, groups[reference], name == reference, scores)
         for name, records in groups.items()
@@ -54,25 +57,8 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
     return "\n".join([study.question, "", *lines, *_chance(groups, scores)])
 
 
-class _Scores:
-    """The resampled figures, or the per-sample scores, that lie beside the records of a study."""
-
-    def __init__(self, outcomes: Sequence[Outcome]) -> None:
-        self._outputs = {
-            outcome.record["cell"]: outcome.job.options.output
-            for outcome in outcomes
-            if outcome.record is not None
-        }
-
-    def __call__(self, record: Record) -> dict[str, list[Any]] | None:
-        name = next((name for name in SCORES if name in record.files), None)
-        folder = f"{record.task}/*/{record.cell[:12]}"
-        found = sorted(Path(self._outputs[record.cell]).glob(f"{folder}/{name}"))
-        return read_columns(found[0], record.files[name]) if found and name else None
-
-
 def _row(
-    name: str, records: list[Record], reference: list[Record], is_reference: bool, scores: _Scores
+    name: str, records: list[Record], reference: list[Record], is_reference: bool, scores: Scores
 ) -> list[str]:
     if not records:
         return [name, "0", "", "", "", "", "no finished run"]
@@ -92,7 +78,7 @@ def _row(
     return [*row, f"{difference.mean:+.4f}", _bounds(difference), difference.note]
 
 
-def _chance(groups: dict[str, list[Record]], scores: _Scores) -> list[str]:
+def _chance(groups: dict[str, list[Record]], scores: Scores) -> list[str]:
     """Whether training on permuted labels stayed within chance, where the study has all three."""
     by_control: dict[str | None, list[list[Record]]] = {}
     for records in groups.values():

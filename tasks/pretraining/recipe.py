@@ -8,12 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.recipe import Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
+from tasks.recipe import FREE, Colour, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
 MAE_STYLE = {"init": "mae", "pool": "mean_fc_norm", "position_resize": "bicubic"}
 """What MAE's plain ViT has in other ways than timm's (models_mae.py, models_vit.py)."""
-
-Colour = tuple[Positive, Positive, Positive]
 
 
 class EncoderRecipe(Section):
@@ -23,7 +21,10 @@ class EncoderRecipe(Section):
         "beit", description="`beit`: SimMIM's ViT and decoder, `vit`: MAE's; or another family"
     )
     start: Path | None = Field(
-        None, description="an encoder file with its decoder to go on from; a new one if not given"
+        None,
+        description="an encoder file with its decoder to go on from; a new one if not given",
+        # Its hash is part of the cell's identity, wherever it lies.
+        json_schema_extra=FREE,
     )
     patch_size: Count = 16
     embed_dim: Count
@@ -100,8 +101,18 @@ class PretrainingRecipe(TaskRecipe):
             raise ValueError(f"`backbone.input_size` must be a multiple of `mask.unit` {unit}")
         if self.protocol != "finetune":
             raise ValueError("pre-training moves the encoder: `protocol` must be `finetune`")
+        self._check_backbone()
         self._check_mask()
         return self
+
+    def _check_backbone(self) -> None:
+        if self.backbone.drop_last:
+            raise ValueError("pre-training has no blocks to drop: lower `encoder.depth` instead")
+        if self.encoder.start is None and (given := self.backbone.arch()):
+            raise ValueError(
+                f"`backbone.{next(iter(given))}` is for files; the new encoder's architecture is "
+                "under `encoder`"
+            )
 
     def _check_mask(self) -> None:
         (height, width), unit = self.backbone.input_size, self.mask.unit

@@ -113,6 +113,7 @@ def _continued(recipe: PretrainingRecipe) -> Backbone:
         str(recipe.encoder.start),
         input_size=recipe.backbone.input_size,
         drop_path=recipe.backbone.drop_path,
+        arch=recipe.backbone.arch(),
         keep=("decoder",),
     )
     encoder, spec = recipe.encoder, backbone.spec

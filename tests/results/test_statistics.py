@@ -158,6 +158,13 @@ def test_what_differs_is_listed(other: list[Record], says: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_what_was_told_of_a_file_is_no_difference_of_recipes() -> None:
+    """A file that does not tell its heads is compared with one that does."""
+    silent = make("mae", 0)
+    silent = silent.model_copy(update={"identity": silent.identity | {"told": {"num_heads": 3}}})
+    assert compare([make("simmim", 0)], [silent]).seeds == (0,)
+
+
 CONSTANT = [0.08, 0.08, 0.08]
 TRAINED = [0.30, 0.31, 0.29]
 

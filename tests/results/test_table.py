@@ -197,6 +197,35 @@ def test_no_table_is_made_for_reading(tmp_path: Path) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_the_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "table.sqlite") as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    with pytest.raises(ResultsError, match="a database without results"):
+        Table(url(tmp_path), create=False)
+    with sqlite3.connect(tmp_path / "table.sqlite") as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("mine",)]
+    connection.close()
+
+
+def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    """In a URL a question mark would begin the options."""
+    (tmp_path / "a?b").mkdir()
+    Table(tmp_path / "a?b/table.sqlite").put(make())
+    assert Table(tmp_path / "a?b/table.sqlite", create=False).records() == [make()]
+    assert [path.name for path in tmp_path.iterdir()] == ["a?b"]
+
+
+def test_a_record_that_no_table_can_hold_is_refused_alone(tmp_path: Path) -> None:
+    results.write(make(), tmp_path / "good")
+    text = make(seed=1).to_json().replace('"seed": 1', f'"seed": {2**63}')
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/record.json").write_text(text)
+    report = Table(url(tmp_path)).sync(tmp_path)
+    assert report.taken == 1
+    assert [Path(path).parent.name for path in report.refused] == ["bad"]
+
+
 def test_a_file_that_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "table.sqlite").write_text("this is no database at all" * 100)
     with pytest.raises(ResultsError, match="not a database"):

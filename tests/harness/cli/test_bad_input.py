@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from harness.cli.main import call
+from harness.recipes import recipe_files
 
+RECIPE = str(recipe_files("pretraining")["smoke"])
 SMOKE = ["run", "--task", "pretraining", "--scale", "smoke", "--workers", "0", "--limit", "2"]
 
 
@@ -46,6 +48,13 @@ def said(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
         (["--dataset", "images"], "no recipe for `images` at scale `smoke`"),
         (["--config", "nothing.yaml"], "cannot read the recipe `nothing.yaml`"),
         (["--backbone", "random", "--control", "constant"], "a cell has one control"),
+        (["--set", "optimizer.layer_rule=foo"], "expected a layer rule out of simmim"),
+        (["--set", "optimizer.betas=[1, 1]"], "less than 1"),
+        (["--set", "optimizer.lr=.inf"], "finite"),
+        (["--set", "schedule.milestones=[.nan]"], "finite"),
+        (["--data-root", "somewhere"], "microworld needs no files"),
+        (["--config", RECIPE, "--scale", "paper"], "is of scale `smoke`: leave --scale paper out"),
+        (["--seed", "99999999999999999999"], "--seed"),
     ],
 )
 def test_recipe_and_options(
@@ -53,6 +62,23 @@ def test_recipe_and_options(
 ) -> None:
     assert words in said([*SMOKE, "--output", str(tmp_path / "out"), *arguments], capsys)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_recipe_that_fits_no_network_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["run", "--task", "pose", "--scale", "smoke", "--limit", "2", "--output", str(tmp_path)]
+    assert "heatmap_size" in said([*words, "--set", "codec.heatmap_size=[8, 8]"], capsys)
+    assert not list(tmp_path.rglob("record.json"))
+
+
+def test_smoke_finds_bad_input_before_its_first_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "simmim" in said(["smoke", "--backbone", "simmm"], capsys)
+    (tmp_path / "file").touch()
+    report = str(tmp_path / "file/report.xml")
+    assert "--junit" in said(["smoke", "--task", "pose", "--junit", report], capsys)
 
 
 @pytest.mark.parametrize(

@@ -235,13 +235,18 @@ def test_a_state_that_cannot_be_written_leaves_nothing(
 ) -> None:
     def full(_: Any, file: Any) -> None:
         file.write(b"half a state")
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            # What torch's writer says in its place.
+            raise RuntimeError("unexpected pos 64 vs 0")
 
     monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(RuntimeError, match="unexpected pos"):
         run(toy.options(tmp_path), QUIET)
     assert not list(tmp_path.rglob("*.part"))
-    assert json.loads((folder_of(tmp_path) / "record.json").read_text())["status"] == "failed"
+    kept = json.loads((folder_of(tmp_path) / "record.json").read_text())
+    assert kept["status"] == "failed" and "No space left" in kept["reason"]
 
 
 def test_a_table_that_cannot_be_had_loses_nothing(
@@ -338,6 +343,25 @@ def test_random_is_initialised_from_the_run_s_seed(tmp_path: Path) -> None:
     assert len(set(hashes)) == 2
     assert all(r.encoder_at_step0 and not r.encoder_at_step0["equals_file"] for r in records)
     assert run(toy.options(tmp_path, control="random", max_steps=1), QUIET) == records[0]
+
+
+def test_a_limit_that_is_not_reached_makes_no_other_cell(
+    undisturbed: Record, tmp_path: Path
+) -> None:
+    steps = undisturbed.step
+    assert run(toy.options(tmp_path, max_steps=steps), QUIET).cell == undisturbed.cell
+    assert run(toy.options(tmp_path, max_steps=steps + 7), QUIET).cell == undisturbed.cell
+    assert run(toy.options(tmp_path, max_steps=steps - 1), QUIET).cell != undisturbed.cell
+
+
+def test_a_broken_record_says_what_to_do(tmp_path: Path) -> None:
+    whole = run(toy.options(tmp_path), QUIET)
+    path = folder_of(tmp_path) / "record.json"
+    path.write_text(path.read_text()[:-40])
+    with pytest.raises(UserError, match="remove that file and repeat the command"):
+        run(toy.options(tmp_path), QUIET)
+    path.unlink()
+    assert numbers(run(toy.options(tmp_path), QUIET)) == numbers(whole)
 
 
 def test_a_locked_cell_is_refused(tmp_path: Path) -> None:

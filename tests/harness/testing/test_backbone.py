@@ -13,14 +13,23 @@ import backbones
 from harness.testing import check_backbone
 
 
-def encoder(family: str = "beit") -> Any:
+def encoder(family: str = "beit", size: Any = (32, 48)) -> Any:
     arch = {"embed_dim": 32, "depth": 2, "patch_size": 16, "num_heads": 2}
-    return backbones.create(family, arch, (32, 48), seed=0)
+    return backbones.create(family, arch, size, seed=0)
 
 
 @pytest.mark.parametrize("family", ["beit", "vit"])
-def test_our_encoders_keep_the_contract(family: str) -> None:
-    check_backbone(encoder(family))
+@pytest.mark.parametrize("size", [(32, 48), (100, 131), 17], ids=str)
+def test_our_encoders_keep_the_contract(family: str, size: Any) -> None:
+    check_backbone(encoder(family, size))
+
+
+def test_positions_beyond_the_input_are_caught() -> None:
+    broken = encoder()
+    positions = broken._positions(torch.device("cpu"))
+    broken._positions = lambda device: positions + 10
+    with pytest.raises(AssertionError, match="positions are pixels of the input"):
+        check_backbone(broken)
 
 
 def batch_statistics(whole: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:

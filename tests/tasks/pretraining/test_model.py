@@ -160,3 +160,22 @@ def test_the_constant_looks_at_nothing_of_the_image() -> None:
     assert torch.equal(pictures[0][:, 8:], pictures[1][:, 8:])
     assert all(math.isfinite(row["l1"]) for row in (first, second))
     assert list(model.parameters()) == []
+
+
+def test_maes_position_tables_are_fixed() -> None:
+    """As models_mae.py has them; the gradient reaches everything else that is used."""
+    given = recipe(**MAE)
+    model = MaskedModel(Pretraining().encoder(given, 0), given)
+    side = given.backbone.input_size[0]
+    grid = side // 8
+    mask = torch.rand(2, grid * grid).argsort(dim=1).view(2, grid, grid) < grid * grid * 3 // 4
+    data = {
+        "image": torch.randint(0, 256, (2, 3, side, side), dtype=torch.uint8),
+        "mask": mask,
+        "index": torch.arange(2),
+    }
+    (term,) = model.loss(data).values()
+    term.total.backward()
+    still = {n for n, p in model.named_parameters() if p.grad is None}
+    assert still >= {"backbone.encoder.pos_embed", "backbone.decoder.pos_embed"}
+    assert still == {n for n, p in model.named_parameters() if not p.requires_grad}
