@@ -35,6 +35,18 @@ class Advance(Protocol):
     def __call__(self, n: int = 1, /, **figures: Figure) -> None: ...
 
 
+def totals(advance: Advance) -> Callable[[int, int], None]:
+    """For those who say how many units are done in all, and of how many: `progress(24, 512)`."""
+    before = 0
+
+    def progress(done: int, _: int) -> None:
+        nonlocal before
+        advance(done - before)
+        before = done
+
+    return progress
+
+
 def is_main_process() -> bool:
     """True unless a launcher (torchrun, SLURM, Lightning) says that this is another rank."""
     ranks = [os.environ.get(name, "") for name in ("RANK", "SLURM_PROCID", "LOCAL_RANK")]

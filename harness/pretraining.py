@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from harness import plugins, recipes
+from harness.console import totals
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -109,7 +110,8 @@ def verify(
     task = cast("Pretraining", plugins.task("pretraining"))
     backbone = _load(path, recipe)
     with console.phase("prepare", None, "images") as advance:
-        seen, unseen = _prepared(task, recipe, advance)
+        task.prepare(recipe, totals(advance))
+    seen, unseen = task.dataset(recipe, "training"), task.dataset(recipe, "test")
     with console.phase("verify", len(unseen), "images") as advance:
         evidence = measure(backbone, recipe, seen, unseen, advance=advance)
     found = evidence.as_dict() | {
@@ -262,18 +264,6 @@ def _load(path: Path, recipe: PretrainingRecipe) -> Backbone:
     return backbones.load(
         str(path), input_size=recipe.backbone.input_size, arch=arch, keep=("decoder",)
     )
-
-
-def _prepared(task: Pretraining, recipe: PretrainingRecipe, advance: Any) -> tuple[Any, Any]:
-    before = 0
-
-    def progress(done: int, _: int) -> None:
-        nonlocal before
-        advance(done - before)
-        before = done
-
-    task.prepare(recipe, progress)
-    return task.dataset(recipe, "training"), task.dataset(recipe, "test")
 
 
 def _figures(evidence: dict[str, Any]) -> dict[str, float]:

@@ -26,19 +26,12 @@ def prepare(
 ) -> None:
     """Render the data set into the cache, so that runs need not."""
     _known(dataset)
-    from harness.console import Console
+    from harness.console import Console, totals
     from tasks import microworld
 
     console = Console()
     with console.phase(f"prepare {dataset}", None, "samples") as advance:
-        done = 0
-
-        def progress(now: int, total: int) -> None:
-            nonlocal done
-            advance(now - done)
-            done = now
-
-        microworld.prepare_all(scale, progress, root)
+        microworld.prepare_all(scale, totals(advance), root)
     console.note(f"{dataset} is prepared for scale {scale}")
 
 

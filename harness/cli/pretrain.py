@@ -9,7 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.options import MAX_SEED, RunOptions
+from harness.cli.options import (
+    Config,
+    DataRoot,
+    Devices,
+    Limit,
+    MaxSteps,
+    Precision,
+    Runs,
+    Scale,
+    Seed,
+    Sets,
+    Workers,
+)
+from harness.options import RunOptions
 
 if TYPE_CHECKING:
     from harness.pretraining import Verdict
@@ -21,27 +34,16 @@ app = typer.Typer()
 @app.callback(invoke_without_command=True)
 def pretrain(
     context: typer.Context,
-    scale: Annotated[
-        Literal["smoke", "tiny", "paper"] | None,
-        typer.Option(
-            help="smoke: seconds; tiny, the default: about half an hour on two cores; paper: as "
-            "published."
-        ),
-    ] = None,
+    scale: Scale = None,
     objective: Annotated[
         Literal["simmim", "mae"], typer.Option(help="Whose recipe; MAE's is at scale `paper`.")
     ] = "simmim",
     dataset: Annotated[
         str | None, typer.Option(help="`microworld` or `images`; the recipe's own by default.")
     ] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set a field of the recipe; repeatable."),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Recipe file in place of the shipped one.")
-    ] = None,
+    data_root: DataRoot = None,
+    sets: Sets = None,
+    config: Config = None,
     name: Annotated[
         str | None,
         typer.Option(help="Name of the encoder; `pretrained_` and scale or recipe by default."),
@@ -49,23 +51,13 @@ def pretrain(
     output: Annotated[Path, typer.Option(help="Where the encoder's folder is made.")] = Path(
         "pretrained"
     ),
-    runs: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
-    seed: Annotated[
-        int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything that is drawn.")
-    ] = 0,
-    devices: Annotated[int | None, typer.Option(min=1, help="Number of devices.")] = None,
-    precision: Annotated[
-        Literal["32", "bf16", "16"] | None, typer.Option(help="Number format of the training.")
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first N samples of each split.")
-    ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(min=1, help="End training after N steps.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Loader processes; changes speed, never numbers.")
-    ] = None,
+    runs: Runs = Path("runs"),
+    seed: Seed = 0,
+    devices: Devices = None,
+    precision: Precision = None,
+    limit: Limit = None,
+    max_steps: MaxSteps = None,
+    workers: Workers = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print the provenance, and nothing else, on stdout.")
     ] = False,

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from harness.cli.options import DataRoot, Runs
+
 if TYPE_CHECKING:
     from results import Record, Table
 
@@ -19,7 +21,6 @@ Url = Annotated[str, typer.Option("--results", metavar="URL", help="Results tabl
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Task = Annotated[str | None, typer.Option(help="Only this task.")]
 Encoder = Annotated[str | None, typer.Option(help="Only this encoder.")]
-Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
 
 
 @app.command("list")
@@ -156,7 +157,7 @@ def rescore(
         str, typer.Argument(metavar="RECORD", help="Record file, run folder, or cell.")
     ],
     output: Runs = Path("runs"),
-    data_root: Annotated[Path | None, typer.Option(help="Where the data lie now.")] = None,
+    data_root: DataRoot = None,
     json: Json = False,
 ) -> int:
     """Compute the metrics anew from the stored predictions; exit code 1 where they differ."""

@@ -9,25 +9,35 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from harness.options import MAX_SEED, RunOptions
+from harness.cli.options import (
+    Config,
+    DataRoot,
+    Devices,
+    Limit,
+    MaxSteps,
+    Offline,
+    Precision,
+    Results,
+    Runs,
+    Scale,
+    Seed,
+    Sets,
+    Workers,
+)
+from harness.options import RunOptions
 
 if TYPE_CHECKING:
     from harness.console import Console
-
-Text = str | None
 
 
 def run(
     backbone: Annotated[str, typer.Option(help="Name of an encoder, or a file.")] = "simmim",
     task: Annotated[str, typer.Option(help="What it is trained for.")] = "pose",
-    dataset: Annotated[Text, typer.Option(help="Data set; the recipe's own by default.")] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    scale: Annotated[
-        Literal["smoke", "tiny", "paper"] | None,
-        typer.Option(
-            help="smoke: seconds; tiny, the default: minutes on two cores; paper: as published."
-        ),
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set; the recipe's own by default.")
     ] = None,
+    data_root: DataRoot = None,
+    scale: Scale = None,
     protocol: Annotated[
         Literal["finetune", "frozen"] | None,
         typer.Option(help="finetune: train all parameters; frozen: leave the encoder."),
@@ -36,45 +46,27 @@ def run(
         Literal["untrained", "constant", "permuted-labels", "random"] | None,
         typer.Option(help="untrained, constant, permuted-labels or random: a control run."),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, max=MAX_SEED, help="Seed of everything that is drawn.")
-    ] = 0,
-    devices: Annotated[int | None, typer.Option(min=1, help="Number of devices.")] = None,
-    precision: Annotated[
-        Literal["32", "bf16", "16"] | None,
-        typer.Option(help="32, bf16 or 16: number format of the training."),
-    ] = None,
-    sets: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Set a field of the recipe; repeatable."),
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Recipe file in place of the shipped one.")
-    ] = None,
-    output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
-    results: Annotated[
-        Text, typer.Option(metavar="URL", help="Results table; SQLite in the output by default.")
-    ] = None,
+    seed: Seed = 0,
+    devices: Devices = None,
+    precision: Precision = None,
+    sets: Sets = None,
+    config: Config = None,
+    output: Runs = Path("runs"),
+    results: Results = None,
     logger: Annotated[
         Literal["csv", "tensorboard", "wandb"],
         typer.Option(help="csv, tensorboard or wandb: where curves are logged."),
     ] = "csv",
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first N samples of each split.")
-    ] = None,
-    max_steps: Annotated[
-        int | None, typer.Option(min=1, help="End training after N steps.")
-    ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=0, help="Loader processes; changes speed, never numbers.")
-    ] = None,
+    limit: Limit = None,
+    max_steps: MaxSteps = None,
+    workers: Workers = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print header and recipe, train nothing.")
     ] = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the record, and nothing else, on stdout.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    offline: Offline = False,
 ) -> None:
     """Train an encoder on a task and keep a record.
 

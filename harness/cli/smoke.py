@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.options import DataRoot, Limit
+
 if TYPE_CHECKING:
     from harness.smoke import Outcome
 
@@ -21,10 +23,8 @@ def smoke(
         list[str] | None, typer.Option(help="Task; repeatable. All by default.")
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="Data set, in place of microworld.")] = None,
-    data_root: Annotated[Path | None, typer.Option(help="Folder of the data set.")] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, help="Only the first N samples of each split.")
-    ] = None,
+    data_root: DataRoot = None,
+    limit: Limit = None,
     junit: Annotated[Path | None, typer.Option(help="Write the outcome as JUnit XML.")] = None,
     output: Annotated[
         Path | None, typer.Option(help="Keep the runs here; thrown away by default.")

@@ -7,22 +7,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from harness.cli.options import Offline, Results, Runs, Workers
+
 if TYPE_CHECKING:
     from harness.studies.executor import Outcome
 
 
 def study(
     file: Annotated[Path, typer.Argument(help="A study file, see `studies/`.")],
-    output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
-    results: Annotated[
-        str | None,
-        typer.Option(metavar="URL", help="Results table; SQLite in the output by default."),
-    ] = None,
-    workers: Annotated[int | None, typer.Option(min=0, help="Loader processes of a run.")] = None,
+    output: Runs = Path("runs"),
+    results: Results = None,
+    workers: Workers = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the commands, run nothing.")
     ] = False,
-    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    offline: Offline = False,
 ) -> int:
     """Run a file of cells and compare them.
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import plugins, recipes
+from harness.console import totals
 from harness.errors import UserError
 from tasks.contract import SPLITS, DataError, Split
 
@@ -161,14 +162,7 @@ def _require_samples(options: RunOptions, datasets: dict[Split, TaskDataset]) ->
 def _datasets(task: Task, recipe: TaskRecipe, console: Console) -> dict[Split, TaskDataset]:
     if "LOCAL_RANK" not in os.environ:
         with console.phase(f"prepare {recipe.data.name}", None, "samples") as advance:
-            done = 0
-
-            def progress(now: int, total: int) -> None:
-                nonlocal done
-                advance(now - done)
-                done = now
-
-            task.prepare(recipe, progress)
+            task.prepare(recipe, totals(advance))
     datasets = {split: task.dataset(recipe, split) for split in SPLITS}
     for split, data in datasets.items():
         if len(data) == 0:
