@@ -1,7 +1,7 @@
 """What the commands `harness data prepare|check|preview microworld` do."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,21 +17,26 @@ Scale = Literal["smoke", "tiny", "paper"]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many samples a task reads of each split, unless its recipe says otherwise."""
+    """How many samples the recipe of a task reads of each split; `size` is (height, width)."""
 
-    training: int
-    selection: int
-    test: int
+    kind: Kind
+    size: tuple[int, int]
+    splits: dict[Split, int]
 
 
-COUNTS: dict[str, Counts] = {
-    "smoke": Counts(training=32, selection=16, test=16),
-    "tiny": Counts(training=2048, selection=256, test=512),
+COUNTS: dict[str, dict[str, Counts]] = {
+    "smoke": {
+        "pose": Counts("scene", (128, 128), {"training": 16, "selection": 4, "test": 8}),
+        "pretraining": Counts("mixed", (64, 64), {"pretraining": 64, "selection": 16, "test": 16}),
+    },
+    "tiny": {
+        "pose": Counts("scene", (128, 128), {"training": 1024, "selection": 192, "test": 256}),
+        "pretraining": Counts(
+            "mixed", (128, 128), {"pretraining": 12288, "selection": 512, "test": 512}
+        ),
+    },
 }
-"""By scale; at `paper`, runs read the published data sets instead."""
-
-PREPARED: tuple[Kind, ...] = ("scene",)
-"""The kinds that the tasks read today; pre-training prepares its own range when it is run."""
+"""By scale and task, as in the recipes; at `paper`, runs read the published data sets instead."""
 
 
 def prepare_all(
@@ -47,7 +52,11 @@ def prepare_all(
         raise DataError(
             f"no task reads microworld at scale {scale!r}; prepare it for {' or '.join(COUNTS)}"
         )
-    worlds = list(_worlds(COUNTS[scale], root))
+    worlds = [
+        Microworld(split, count, counts.kind, counts.size, root=root)
+        for counts in COUNTS[scale].values()
+        for split, count in counts.splits.items()
+    ]
     whole, before = sum(len(world) for world in worlds), 0
     for world in worlds:
 
@@ -99,14 +108,3 @@ def preview(
         write_sheet(target, seed, size)
     except OSError as error:
         raise DataError(f"cannot write {target}: {error}") from error
-
-
-def _worlds(counts: Counts, root: Root) -> Iterator[Microworld]:
-    shares: tuple[tuple[Split, int], ...] = (
-        ("training", counts.training),
-        ("selection", counts.selection),
-        ("test", counts.test),
-    )
-    for kind in PREPARED:
-        for split, count in shares:
-            yield Microworld(split, count, kind, root=root)

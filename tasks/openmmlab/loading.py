@@ -39,9 +39,10 @@ def activate() -> None:
     _require()
     # A compiled mmcv, where somebody has one, keeps its own operators.
     if "mmcv.ops" not in sys.modules and importlib.util.find_spec("mmcv._ext") is None:
-        from tasks.openmmlab.operators import modules
+        from tasks.openmmlab.operators import modules, register_layers
 
         sys.modules.update(modules())
+        register_layers()
     if "xtcocotools" not in sys.modules and importlib.util.find_spec("xtcocotools") is None:
         for part in _COCO_TOOLS:
             sys.modules[f"xtcocotools{part}"] = importlib.import_module(f"pycocotools{part}")

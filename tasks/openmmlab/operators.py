@@ -6,6 +6,7 @@ Signatures are those of mmcv 2.1. Boxes are x1, y1, x2, y2.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -14,27 +15,19 @@ from torch import Tensor, nn
 
 from tasks.contract import DependencyError
 
-UNSERVED = (
-    "CARAFEPack",
-    "ConcatCell",
-    "CornerPool",
-    "CrissCrossAttention",
-    "DeformConv2d",
-    "GlobalPoolingCell",
-    "MaskedConv2d",
-    "ModulatedDeformConv2d",
-    "MultiScaleDeformableAttention",
-    "PSAMask",
-    "SumCell",
-    "deform_conv2d",
-    "nms_match",
-    "point_sample",
-    "rel_roi_point_to_rel_img_point",
-    "sigmoid_focal_loss",
+_SUBMODULES = (
+    "carafe",
+    "deform_conv",
+    "merge_cells",
+    "modulated_deform_conv",
+    "multi_scale_deform_attn",
+    "nms",
+    "roi_align",
 )
-"""Names that mmdet, mmpose and mmsegmentation import, and that nothing here uses."""
+"""Those that mmdet, mmpose and mmsegmentation import by name."""
 
-_SUBMODULES = ("carafe", "merge_cells", "multi_scale_deform_attn", "nms", "roi_align")
+_LAYERS = ("DCN", "DCNv2")
+"""Names under which configurations ask mmcv's registry for deformable convolutions."""
 
 
 def roi_align(
@@ -181,16 +174,30 @@ def modules() -> dict[str, ModuleType]:
     `sys.modules` beforehand, a sub-module never takes the place of the function of its name.
     """
     names = ["mmcv.ops", *(f"mmcv.ops.{name}" for name in _SUBMODULES)]
-    table = SERVED | {name: _refusal(name) for name in UNSERVED}
     made = {}
     for name in names:
         module = ModuleType(name, "Operators over torchvision, in place of compiled ones.")
-        module.__dict__.update(table)
-        module.__path__ = []
+        module.__dict__.update(SERVED, __getattr__=_unserved, __path__=[])
         made[name] = module
     return made
 
 
+def register_layers() -> None:
+    """Let mmcv's registry know the layers that a compiled `mmcv.ops` registers: they refuse."""
+    from mmengine.registry import MODELS
+
+    for name in _LAYERS:
+        MODELS.register_module(name, module=_refusal(name))
+
+
+def _unserved(name: str) -> type[nn.Module]:
+    # Imports and inspection ask modules for private names, and take "no" for an answer.
+    if name.startswith("_"):
+        raise AttributeError(f"module 'mmcv.ops' has no attribute {name!r}")
+    return _refusal(name)
+
+
+@cache
 def _refusal(name: str) -> type[nn.Module]:
     """A class under the operator's name, so that others may inherit from it or list it."""
 

@@ -113,7 +113,13 @@ def parse(content: Any, name: str, area: Literal["annotation", "box"]) -> Annota
     for entry in content["annotations"]:
         if not isinstance(entry, Mapping) or not whole(entry.get("id")):
             raise DataError(f"{name}: an annotation without a whole number as `id`")
-        if entry.get("category_id", category) != category:
+        number = entry.get("category_id", category)
+        if not whole(number):
+            raise DataError(
+                f"{name}: annotation {entry['id']} has `category_id` {number!r}, expected a whole "
+                f"number; people have {category}"
+            )
+        if number != category:
             continue
         if "bbox" not in entry or "keypoints" not in entry:
             skipped += 1
@@ -189,8 +195,13 @@ def _person(
     else:
         scale = float(entry["area"])
     labelled = entry.get("num_keypoints", int(np.count_nonzero(points[:, 2])))
-    if not whole(labelled):
-        raise DataError(f"{where} has a `num_keypoints` that is not a whole number")
+    if not whole(labelled) or not 0 <= labelled <= joints:
+        raise DataError(
+            f"{where} has `num_keypoints` {labelled!r}, expected a whole number from 0 to {joints}"
+        )
+    crowd = entry.get("iscrowd", 0)
+    if crowd not in (0, 1):
+        raise DataError(f"{where} has `iscrowd` {crowd!r}, expected 0 or 1")
     return {
         "image": rows[entry["image_id"]],
         "ids": entry["id"],
@@ -198,7 +209,7 @@ def _person(
         "keypoints": points,
         "areas": scale,
         "labelled": labelled,
-        "crowd": bool(entry.get("iscrowd", 0)),
+        "crowd": bool(crowd),
     }
 
 

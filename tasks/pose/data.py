@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from tasks.contract import DataInfo, Split, TaskDataset
-from tasks.pose.annotations import Images, People
+from tasks.pose.annotations import Images, Ints, People
 from tasks.pose.crop import Region, augment, matrix, mirror, region, with_shape
 from tasks.pose.recipe import PoseRecipe
 from tasks.pose.samples import Samples, annotated, detected
@@ -41,14 +41,16 @@ class PoseDataset(TaskDataset):
             parts.append(digest)
         else:
             samples, skipped = annotated(found)
-        whole = samples
+        people = found.people
         if data.skip_unreadable:
-            samples, unreadable = self._readable(samples)
-            skipped |= {"unreadable image": unreadable} if unreadable else {}
+            readable = self._readable(np.union1d(samples.image, people.image))
+            kept = np.isin(samples.image, readable)
+            skipped |= {} if kept.all() else {"unreadable image": int((~kept).sum())}
+            samples, people = samples.take(kept), people.take(np.isin(people.image, readable))
         taken = samples.take(slice(data.limit))
         self.samples: Samples = taken
         self.images: Images = found.images
-        self.truth: People = _truth(found.people, whole, taken)
+        self.truth: People = _truth(people, samples, taken)
         used = np.unique(taken.image)
         parts += [split, str(len(taken)), str(data.held_out_seed), self.source.digest(used)]
         self.info = DataInfo(
@@ -129,17 +131,15 @@ class PoseDataset(TaskDataset):
     def _flip(self) -> list[int]:
         return list(self.skeleton.flip)
 
-    def _readable(self, samples: Samples) -> tuple[Samples, int]:
-        rows = np.unique(samples.image)
-        good = rows[[self.source.readable(int(row)) for row in rows]]
-        kept = np.isin(samples.image, good)
-        return samples.take(kept), int((~kept).sum())
+    def _readable(self, rows: Ints) -> Ints:
+        return rows[[self.source.readable(int(row)) for row in rows]]
 
 
 def _truth(people: People, samples: Samples, taken: Samples) -> People:
-    """Everybody; where samples were left out, nobody who was one or has no image left."""
+    """Everybody; where a limit takes the first samples, nobody who is a later one or in a later
+    image. People whom a detector missed stay: they are missed."""
     if len(taken) == len(samples):
         return people
-    left = np.setdiff1d(samples.person, taken.person)
-    out = np.isin(np.arange(len(people)), left) | ~np.isin(people.image, taken.image)
+    later = np.setdiff1d(samples.annotation, taken.annotation)
+    out = np.isin(people.ids, later) | (people.image > taken.image[-1])
     return people.take(~out)

@@ -1,4 +1,8 @@
-"""Image files, read whole or not at all."""
+"""Image files: a truncated one is refused, never filled up.
+
+Bytes that are wrong in the middle are found where the format has checksums (PNG); a damaged JPEG
+decodes to other pixels, and no decoder here tells.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +27,7 @@ def read(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
             between the two ways to hold it, the annotation does.
 
     Raises:
-        DataError: a file that is missing, truncated, no image, or of another size.
+        DataError: a file that is missing, ends too early, is no image, or is of another size.
     """
     try:
         content = path.read_bytes()

@@ -29,6 +29,9 @@ CROWDPOSE = {
 }
 """Those of CrowdPose (crowdposetools/cocoeval.py)."""
 
+_OTHER_NAMES = {"top_head": "head"}
+"""What mmpose's metainfo calls a joint that the annotation files name otherwise."""
+
 _SIDES = re.compile(r"(left|right)[_ ]?|[_ ]?(left|right)$")
 _LOWER = ("hip", "knee", "ankle", "foot", "toe", "heel")
 
@@ -117,11 +120,11 @@ def _mirror(name: str) -> str:
 
 
 def _known_sigmas(names: Sequence[str]) -> list[float]:
-    bases = [base(name) for name in names]
+    bases = [_OTHER_NAMES.get(base(name), base(name)) for name in names]
     for table, count in ((COCO, 17), (CROWDPOSE, 14)):
         if len(names) == count and set(bases) == set(table):
             return [table[name] for name in bases]
-    similar = COCO | CROWDPOSE | {"head_top": 0.079, "top_head": 0.079}
+    similar = COCO | CROWDPOSE | {"head_top": 0.079}
     if all(name in similar for name in bases):
         example = ",".join(f"{similar[name]:g}" for name in bases)
         hint = f"COCO's and CrowdPose's for joints of these names: --set 'data.sigmas=[{example}]'"

@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
+from harness import plugins
+from harness.recipes import load_resolved
 from tasks.contract import DataError
-from tasks.microworld import Microworld, check, prepare_all, preview, render
+from tasks.microworld import COUNTS, Microworld, check, prepare_all, preview, render
 from tasks.microworld.annotate import annotate
 
 SIZE = (32, 48)
@@ -210,10 +213,29 @@ def test_prepare_all_tells_its_progress_and_fills_the_cache(tmp_path, monkeypatc
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     told = []
     prepare_all("smoke", lambda done, total: told.append((done, total)))
-    assert told == sorted(told) and told[-1] == (64, 64)
-    assert check().count("whole") == 3
+    assert told == sorted(told) and told[-1] == (124, 124)
+    assert check().count("whole") == 6
     with pytest.raises(DataError, match="paper"):
         prepare_all("paper")
+
+
+@pytest.mark.parametrize("scale", list(COUNTS))
+def test_prepare_all_leaves_nothing_to_render_to_the_runs(tmp_path, monkeypatch, scale):
+    """Of every task that reads the world, by the recipe that it comes with."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    prepared, read = set(), set()
+
+    def note(folders):
+        return lambda world, *_: folders.add(world.folder)
+
+    monkeypatch.setattr(Microworld, "prepare", note(prepared))
+    prepare_all(scale)
+    monkeypatch.setattr(Microworld, "prepare", note(read))
+    for name in plugins.TASKS:
+        task = plugins.task(name)
+        recipe = load_resolved(name, yaml.safe_load((task.recipes / f"{scale}.yaml").read_text()))
+        task.prepare(recipe)
+    assert read == prepared
 
 
 def test_the_preview_is_a_picture_of_everything(tmp_path):

@@ -32,8 +32,10 @@ before = state()
 import backbones, results, tasks, tasks.openmmlab
 import tasks.pose.task, tasks.pose.data, tasks.pose.model
 from tasks import openmmlab
-head = openmmlab.load("mmpose.models.heads.heatmap_heads.heatmap_head").HeatmapHead(8, 3)
-codec = openmmlab.load("mmpose.codecs.udp_heatmap").UDPHeatmap((32, 32), (8, 8))
+for name in sys.argv[1:]:
+    openmmlab.load(name)
+openmmlab.load("mmpose.models.heads").HeatmapHead(8, 3)
+openmmlab.load("mmpose.codecs").UDPHeatmap((32, 32), (8, 8))
 after = state()
 assert before == after, (before, after)
 
@@ -42,7 +44,36 @@ import mmcv.ops.roi_align
 from mmcv.ops import roi_align
 assert callable(roi_align) and callable(mmcv.ops.roi_align), "the function stays the function"
 from xtcocotools.coco import COCO
+
+from mmcv.cnn import build_conv_layer
+from mmdet.models.roi_heads.roi_extractors import SingleRoIExtractor
+from tasks.contract import DependencyError
+
+builders = {
+    "RoIPool": lambda: SingleRoIExtractor(dict(type="RoIPool", output_size=7), 8, [4]),
+    "SoftNMS": lambda: mmcv.ops.SoftNMS(0.5),
+    "DCN": lambda: build_conv_layer(dict(type="DCN"), 3, 3, 3),
+    "DCNv2": lambda: build_conv_layer(dict(type="DCNv2"), 3, 3, 3),
+}
+for name, build in builders.items():
+    try:
+        build()
+    except DependencyError as error:
+        assert f"mmcv.ops.{name} is not served" in str(error), error
+    else:
+        raise AssertionError(name)
 """
+
+MODULES = (
+    "mmdet.models.detectors",
+    "mmdet.models.roi_heads",
+    "mmdet.evaluation",
+    "mmpose.models.heads",
+    "mmpose.codecs",
+    "mmseg.models",
+    "mmseg.evaluation",
+)
+"""What the tasks are made of, all in one process."""
 
 
 @pytest.fixture
@@ -67,10 +98,13 @@ def test_missing_packages_are_named_with_the_line_to_install(without_openmmlab: 
         assert requirement in line
 
 
-def test_the_process_is_left_as_it_was() -> None:
+def test_the_process_is_left_as_it_was_and_what_is_not_served_refuses() -> None:
     """In a fresh process, with warnings as errors."""
     done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-W", "error::ImportWarning", "-c", _SCRIPT],
+        [
+            *(sys.executable, "-W", "error::UserWarning", "-W", "error::ImportWarning"),
+            *("-c", _SCRIPT, *MODULES),
+        ],
         cwd=ROOT,
         capture_output=True,
         text=True,

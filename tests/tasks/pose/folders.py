@@ -1,6 +1,8 @@
-"""A tiny folder in COCO's keypoint layout."""
+"""A tiny folder in COCO's keypoint layout, recipes, and what mmpose publishes beside its code."""
 
+import importlib.util
 import json
+import runpy
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import cv2
 import numpy as np
 import yaml
 
+from tasks.pose.data import PoseDataset
 from tasks.pose.recipe import PoseRecipe
 
 RECIPES = Path(__file__).parents[3] / "tasks/pose/recipes"
@@ -22,6 +25,13 @@ def recipe(name: str, /, **data: Any) -> PoseRecipe:
     values = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
     values["data"] |= data
     return PoseRecipe.model_validate(values)
+
+
+def mmpose_config(name: str) -> dict[str, Any]:
+    """A configuration file that comes with mmpose, by itself."""
+    package = importlib.util.find_spec("mmpose")
+    assert package is not None and package.origin is not None
+    return runpy.run_path(str(Path(package.origin).parent / ".mim/configs" / name))
 
 
 def content(images: int, seed: int, joints: list[str] = JOINTS) -> dict[str, Any]:
@@ -74,3 +84,15 @@ def make(root: Path, joints: list[str] = JOINTS) -> Path:
             pixels = rng.integers(0, 255, (80, 96, 3)).astype(np.uint8)
             cv2.imwrite(str(root / split / image["file_name"]), pixels)
     return root
+
+
+def edit(root: Path, change: Any, split: str = "train") -> Path:
+    path = root / f"annotations/person_keypoints_{split}.json"
+    given = json.loads(path.read_text())
+    change(given)
+    path.write_text(json.dumps(given))
+    return path
+
+
+def opened(root: Path, split: Any = "training", **data: Any) -> PoseDataset:
+    return PoseDataset(recipe("smoke-folder", root=root, **data), split)

@@ -55,6 +55,10 @@ def test_decoding(width: int, height: int, kind: str) -> None:
     np.testing.assert_allclose(scores, expected["scores"], rtol=0, atol=1e-6)
     # Where mmpose has no answer, the middle with score 0.
     assert (points[:, ~drawn] == (width / 2, height / 2)).all()
+    # Noisy maps: MSRA's quarter of a cell towards the higher neighbour, UDP's refinement.
+    points, scores = codec.decode(decoder, MAPS[f"{name}.noisy"][None].numpy())
+    np.testing.assert_allclose(points, MAPS[f"{name}.noisy_decoded"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(scores, MAPS[f"{name}.noisy_scores"], rtol=0, atol=1e-6)
 
 
 def test_decoding_of_what_mmpose_refuses() -> None:
@@ -89,16 +93,22 @@ def test_mirror_is_the_map_of_the_mirrored_image() -> None:
     np.testing.assert_allclose(mirror(affine, 100) @ point, affine @ mirrored, atol=1e-9)
 
 
-@pytest.mark.parametrize("case", [c for c in json_of("targets/round_trip.json") if c["udp"]])
+@pytest.mark.parametrize("case", json_of("targets/round_trip.json"))
 def test_round_trip_fixture(case: dict[str, Any]) -> None:
     x1, y1, x2, y2 = case["box"]
     size = case["input_size"][1], case["input_size"][0]
     area = region(np.array([x1, y1, x2 - x1, y2 - y1]), 1.25)
     scale = with_shape(area.scale, size)
-    image = back_to_image(
-        np.array(case["decoded_input_space"]), area.center[None], scale[None], size
-    )
-    np.testing.assert_allclose(image, case["decoded_image"], rtol=0, atol=1e-6)
+    kind = "udp" if case["udp"] else "msra"
+    affine = matrix(Region(area.center, scale), size, kind)  # type: ignore[arg-type]
+    inside = np.array(case["joints_image"]) @ affine[:, :2].T + affine[:, 2]
+    np.testing.assert_allclose(inside, case["joints_input_space"], rtol=0, atol=1e-4)
+    settings = recipe(kind, size)
+    maps, _ = codec.encode(torch.from_numpy(inside).float(), torch.ones(1, 4), settings, size)
+    decoded, _ = codec.decode(codec.decoder(settings, size), maps.numpy())
+    np.testing.assert_allclose(decoded, case["decoded_input_space"], rtol=0, atol=1e-3)
+    image = back_to_image(decoded, area.center[None], scale[None], size)
+    np.testing.assert_allclose(image, case["decoded_image"], rtol=0, atol=1e-2)
 
 
 @pytest.mark.parametrize("name", ["paper", "tiny"])
@@ -134,6 +144,24 @@ def test_flip_test() -> None:
         torch.testing.assert_close(mean, tensors[f"out_combined_{name}"], rtol=0, atol=1e-7)
 
 
+@pytest.mark.parametrize("kind", ["udp", "msra"])
+@pytest.mark.parametrize("shifted", [False, True])
+def test_flip_test_of_joints(kind: str, shifted: bool) -> None:
+    published = json_of("evaluation_procedures/flip_test.json")
+    size, settings, flip = (128, 96), recipe(kind, (128, 96)), published["flip_indices"]
+    joints = torch.tensor(published["true"])
+    mirrored = joints[:, flip] * torch.tensor([-1, 1]) + torch.tensor([95, 0])
+    maps, other = (
+        codec.encode(points, torch.ones(1, 4), settings, size)[0] for points in (joints, mirrored)
+    )
+    back = flip_back(other, flip)
+    mean = (maps + (shift_right(back) if shifted else back)) * 0.5
+    points, scores = codec.decode(codec.decoder(settings, size), mean.numpy())
+    expected = published[f"{kind}.shift={shifted}"]
+    np.testing.assert_allclose(points, expected["decoded"], rtol=0, atol=1e-3)
+    np.testing.assert_allclose(scores, expected["scores"], rtol=0, atol=1e-6)
+
+
 def test_squared_error() -> None:
     tensors = load_file(FOLDER / "losses/keypoint_mse.safetensors")
     expected = json_of("losses/keypoint_mse.json")
@@ -141,6 +169,10 @@ def test_squared_error() -> None:
     maps, target, weights = (tensors[n] for n in names)
     term = squared_error(maps.double(), target.double(), weights.double())
     assert float(term.total / term.count) == pytest.approx(expected["weighted_float64"], rel=1e-9)
+    # ViTPose's own multiplies both maps by the weight, so that it counts squared.
+    term = squared_error(maps.double(), target.double(), weights.double() ** 2)
+    vitpose = expected["vitpose_JointsMSELoss_weighted_float64"]
+    assert float(term.total / term.count) == pytest.approx(vitpose, rel=1e-9)
 
 
 def test_cross_entropy_against_its_definition() -> None:

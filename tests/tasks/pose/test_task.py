@@ -1,6 +1,5 @@
 """Pose as a task: its contract, its model, what it says of predictions."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from tasks.pose.data import PoseDataset
 from tasks.pose.model import PoseModel
 from tasks.pose.task import Pose
 from tests.tasks.pose.folders import make, recipe
-
-FIXTURES = Path(__file__).parents[2] / "fixtures/recipes"
 
 
 def encoder(size: tuple[int, int] = (128, 128)) -> backbones.Backbone:
@@ -56,34 +53,6 @@ def perfect(data: PoseDataset) -> list[dict[str, Any]]:
 def test_contract(tmp_path: Path) -> None:
     root = make(tmp_path / "set")
     check_task(Pose(), recipe("smoke-folder", root=root), encoder())
-
-
-@pytest.mark.parametrize(
-    "name",
-    [path.stem for path in sorted(Pose.recipes.glob("*.yaml"))],
-)
-def test_recipes_are_valid(name: str) -> None:
-    given = recipe(name)
-    assert given.scale == name.split("-")[0]
-    steps = 16 // 2 ** len(given.head.deconv_channels)
-    assert given.codec.heatmap_size == tuple(s // steps for s in given.backbone.input_size)
-    assert given.test.nms_oks == 0.9 and given.padding == 1.25
-
-
-def test_paper_recipe_has_the_published_layers_and_rates() -> None:
-    """ViTPose-B: ids and decay of every parameter, and the schedule, as its code has them."""
-    given = recipe("paper")
-    published = json.loads((FIXTURES / "layer_ids/vitpose_base.json").read_text())
-    schedule = json.loads((FIXTURES / "schedules/vitpose_base.json").read_text())
-    assert given.optimizer.lr == schedule["lr"] and given.schedule.milestones == (170, 200)
-    assert given.train.epochs == schedule["epochs"] and given.optimizer.weight_decay == 0.1
-    head = {name: row for name, row in published.items() if name.startswith("keypoint_head")}
-    info = PoseDatasetInfo()
-    model = PoseModel(encoder((256, 192)), given, info)  # type: ignore[arg-type]
-    ids = model.head_layer_ids(13)
-    assert len(ids) == len(head), "as many parameters in the head"
-    assert {row[0] for row in head.values()} == set(ids.values()) == {13}
-    assert {row[1] for row in head.values()} == {given.optimizer.layer_decay**0}
 
 
 class PoseDatasetInfo:
