@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.console import duration, measured
+from harness.console import measured
+from harness.pace import duration
 from harness.scores import Columns, scores_of
 from harness.studies.executor import Outcome
 from harness.studies.model import Study

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from harness.console import Console, duration, is_main_process
+from harness.console import Console, is_main_process
+from harness.pace import duration
 from tasks.contract import Metric
 
 
