@@ -231,7 +231,8 @@ def test_prepare_all_leaves_nothing_to_render_to_the_runs(tmp_path, monkeypatch,
     monkeypatch.setattr(Microworld, "prepare", note(prepared))
     prepare_all(scale)
     monkeypatch.setattr(Microworld, "prepare", note(read))
-    for name in plugins.TASKS:
+    # Other tests add tasks of their own.
+    for name in [name for name, place in plugins.TASKS.items() if place.startswith("tasks.")]:
         task = plugins.task(name)
         recipe = load_resolved(name, yaml.safe_load((task.recipes / f"{scale}.yaml").read_text()))
         task.prepare(recipe)
