@@ -17,6 +17,7 @@ FORMATS = {
     "harness": "backbones.formats.harness:HarnessFormat",
     "simmim": "backbones.formats.simmim:SimmimFormat",
     "mae": "backbones.formats.mae:MaeFormat",
+    "moco_v3": "backbones.formats.moco_v3:MocoV3Format",
     "timm": "backbones.formats.timm:TimmFormat",
 }
 

@@ -14,6 +14,11 @@ def is_index_buffer(name: str) -> bool:
     return name.rsplit(".", 1)[-1] in _BUFFERS
 
 
+def in_backbone(name: str) -> str:
+    """Return the name in our Backbone of a tensor that timm's models have under `name`."""
+    return name if name.startswith(("head.", "fc_norm.")) else f"encoder.{name}"
+
+
 class TimmFormat(Format):
     """See the module."""
 
@@ -31,10 +36,8 @@ class TimmFormat(Format):
         for name, value in names.items():
             if is_index_buffer(name):
                 renaming.drop(name, "index buffer")
-            elif name.startswith(("head.", "fc_norm.")):
-                renaming.take(name, name, value)
             else:
-                renaming.take(name, f"encoder.{name}", value)
+                renaming.take(name, in_backbone(name), value)
         if "fc_norm.weight" in names:
             pool = "mean_fc_norm"
         else:
