@@ -61,7 +61,7 @@ class BeitFamily(Family):
             for name in tables:
                 values[name] = resize_relative(tensors[name], old, new)
             if POSITIONS in tensors:
-                values[POSITIONS] = resize_absolute(tensors[POSITIONS], 1, old, new, False)
+                values[POSITIONS] = resize_absolute(tensors[POSITIONS], 1, old, new, "bicubic")
                 converted[f"position table {by}, bicubic"] = [POSITIONS]
         if shape.block_tables and not shape.shared_table and SHARED in tensors:
             rules.append("one for all copied to each block")

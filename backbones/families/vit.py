@@ -12,6 +12,7 @@ from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from backbones.contract import Backbone, BackboneSpec, Masked
+from backbones.errors import LoadError
 from backbones.families import initialise as init
 from backbones.families.arch import (
     ask,
@@ -29,6 +30,7 @@ from backbones.families.vit_arch import (
     DECODER_POSITIONS,
     MAE_DECODER,
     POSITIONS,
+    PREFIX_TOKENS,
     VitArch,
     checked,
     describe,
@@ -64,16 +66,21 @@ class VitFamily(Family):
         old, new = (grid_of(s, shape.patch_size) for s in (shape.image_size, input_size))
         if old == new:
             return Fitted(dict(tensors))
-        prefix = shape.prefix if shape.embed_class else 0
-        prefixes = {POSITIONS: prefix, DECODER_POSITIONS: 1}
+        by = f"{old[0]}x{old[1]} to {new[0]}x{new[1]}"
+        rule = shape.position_resize
+        if rule is None:
+            raise LoadError(
+                f"the position table has to go from {by}, and the file does not tell by whose "
+                "rule; give it: --set backbone.position_resize=bicubic_offset (DINO, iBOT, DINOv2 "
+                "without registers), bicubic (DeiT, MAE, MoCo v3) or bicubic_antialias (timm)"
+            )
+        prefixes = {POSITIONS: shape.position_rows, DECODER_POSITIONS: 1}
         tables = {name: rows for name, rows in prefixes.items() if name in tensors}
-        antialias = shape.position_resize == "bicubic_antialias"
         resized = {
-            name: resize_absolute(tensors[name], rows, old, new, antialias)
+            name: resize_absolute(tensors[name], rows, old, new, rule)
             for name, rows in tables.items()
         }
-        rule = f"position table {old[0]}x{old[1]} to {new[0]}x{new[1]}, {shape.position_resize}"
-        return Fitted({**tensors, **resized}, {rule: list(tables)})
+        return Fitted({**tensors, **resized}, {f"position table {by}, {rule}": list(tables)})
 
     def build(
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
@@ -117,6 +124,11 @@ class VitBackbone(TokenBackbone):
             weight_init="skip",
             norm_layer=partial(nn.LayerNorm, eps=arch.norm_eps),
         )
+        if arch.dist_token:
+            encoder.dist_token = nn.Parameter(torch.zeros(1, 1, arch.embed_dim))
+        # Of the rows before the patches timm's model knows some only.
+        rows = arch.position_rows + grid[0] * grid[1]
+        encoder.pos_embed = nn.Parameter(torch.zeros(1, rows, arch.embed_dim))
         super().__init__(
             spec, encoder, input_size, arch.patch_size, arch.prefix, arch.pool, drop_path
         )
@@ -136,18 +148,20 @@ class VitBackbone(TokenBackbone):
                 self.encoder.pos_embed.requires_grad_(False)
                 self.decoder.pos_embed.requires_grad_(False)
         if "head" in keep:
-            self.head = nn.Linear(arch.embed_dim, arch.num_classes)
+            kind = DistilledHead if arch.dist_token else nn.Linear
+            self.head = kind(arch.embed_dim, arch.num_classes)
 
     def tokens(self, patches: Tensor) -> Tensor:
         table = self.encoder.pos_embed
-        rows = self.prefix if self.arch.embed_class else 0
+        rows = self.arch.position_rows
         prefix = self._prefix_tokens()
         if rows:
             prefix = prefix + table[:, :rows]
         return self._joined(prefix, patches + table[:, rows:])
 
     def _prefix_tokens(self) -> Tensor:
-        found = [t for t in (self.encoder.cls_token, self.encoder.reg_token) if t is not None]
+        tokens = (getattr(self.encoder, name, None) for name in PREFIX_TOKENS)
+        found = [token for token in tokens if token is not None]
         return torch.cat(found, dim=1) if found else self.encoder.pos_embed[:, :0]
 
     def _joined(self, prefix: Tensor, patches: Tensor) -> Tensor:
@@ -160,6 +174,12 @@ class VitBackbone(TokenBackbone):
         for block in self.encoder.blocks:
             tokens = block(tokens)
             yield block, tokens
+
+    def logits(self, images: Tensor) -> Tensor:
+        if not isinstance(self.head, DistilledHead):
+            return super().logits(images)
+        normed = self.encoder.norm(self.through(self.tokens(self.patches(images))))
+        return self.head.mean(normed[:, 0], normed[:, 1])
 
     def masked(self, images: Tensor, mask: Tensor) -> Masked:
         """As the contract says; every image must have equally many patches hidden.
@@ -193,6 +213,7 @@ class VitBackbone(TokenBackbone):
         special: dict[str, init.Fill] = {
             "encoder.cls_token": token,
             "encoder.reg_token": token,
+            "encoder.dist_token": init.normal(random, 0.02),
             "decoder.mask_token": init.normal(random, 0.02),
             POSITIONS: init.table(self._sine_cosine(self.encoder.pos_embed))
             if mae
@@ -211,3 +232,17 @@ class VitBackbone(TokenBackbone):
     def _sine_cosine(self, table: Tensor) -> Tensor:
         places = self.grid[0] * self.grid[1]
         return sine_cosine(table.shape[-1], self.grid, table.shape[1] - places)
+
+
+class DistilledHead(nn.Linear):
+    """DeiT's two classifiers: itself that of the class token, and that of the distillation token
+    beside it (Touvron et al., 2021, section 4)."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__(width, classes)
+        self.distilled = nn.Linear(width, classes)
+
+    def mean(self, class_token: Tensor, dist_token: Tensor) -> Tensor:
+        """Return the mean of what both say (B,classes) of their tokens (B,C)."""
+        both: Tensor = self(class_token) + self.distilled(dist_token)
+        return both / 2
