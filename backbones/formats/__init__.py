@@ -18,6 +18,7 @@ FORMATS = {
     "simmim": "backbones.formats.simmim:SimmimFormat",
     "mae": "backbones.formats.mae:MaeFormat",
     "moco_v3": "backbones.formats.moco_v3:MocoV3Format",
+    "beit": "backbones.formats.beit:BeitFormat",
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
 }
