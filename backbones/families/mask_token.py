@@ -21,6 +21,10 @@ class MaskToken(nn.Module):
         self.mask_token = nn.Parameter(torch.zeros(shape))
         self.lm_head = nn.Linear(shape[-1], vocabulary) if vocabulary else None
 
+    def hide(self, patches: Tensor, hidden: Tensor) -> Tensor:
+        """Return patch embeddings (B,N,C) with the token where `hidden` (B,N) is true."""
+        return torch.where(hidden.unsqueeze(-1), self.mask_token.to(patches.dtype), patches)
+
     def forward(self, features: Tensor) -> Tensor:
         """Return scores of visual tokens (B,vocabulary,h,w) for a normed map (B,C,h,w)."""
         if self.lm_head is None:

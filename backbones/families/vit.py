@@ -24,6 +24,7 @@ from backbones.families.arch import (
 )
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
 from backbones.families.mae_decoder import MaeDecoder
+from backbones.families.mask_token import MaskToken
 from backbones.families.positions import grid_of, resize_absolute, sine_cosine
 from backbones.families.tokens import TokenBackbone
 from backbones.families.vit_arch import (
@@ -86,7 +87,7 @@ class VitFamily(Family):
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
     ) -> Backbone:
         arch = from_dict(VitArch, spec.arch)
-        if "decoder" in keep and not arch.decoder_num_heads:
+        if "decoder" in keep and not (arch.mask_token or arch.decoder_num_heads):
             raise ask("decoder_num_heads", f"no published decoder is {arch.decoder_embed_dim} wide")
         check_head(arch.num_classes, keep)
         return VitBackbone(spec, arch, input_size, drop_path, keep)
@@ -133,7 +134,9 @@ class VitBackbone(TokenBackbone):
             spec, encoder, input_size, arch.patch_size, arch.prefix, arch.pool, drop_path
         )
         self.arch = arch
-        if "decoder" in keep:
+        if "decoder" in keep and arch.mask_token:
+            self.decoder = MaskToken((1, arch.embed_dim))
+        elif "decoder" in keep:
             self.decoder = MaeDecoder(
                 arch.embed_dim,
                 arch.decoder_embed_dim,
@@ -182,7 +185,7 @@ class VitBackbone(TokenBackbone):
         return self.head.mean(normed[:, 0], normed[:, 1])
 
     def masked(self, images: Tensor, mask: Tensor) -> Masked:
-        """As the contract says; every image must have equally many patches hidden.
+        """As the contract says; for MAE every image must have equally many patches hidden.
 
         Raises:
             ValueError: it has not.
@@ -190,6 +193,10 @@ class VitBackbone(TokenBackbone):
         if self.decoder is None:
             raise self.missing("decoder")
         hidden = self.checked_mask(images, mask)
+        if isinstance(self.decoder, MaskToken):
+            patches = self.decoder.hide(self.patches(images), hidden)
+            features = self.as_map(self.encoder.norm(self.through(self.tokens(patches))))
+            return Masked(features, self.decoder(features))
         counts = hidden.sum(dim=1)
         if (counts != counts[0]).any() or counts[0] == hidden.shape[1]:
             raise ValueError(
@@ -222,7 +229,7 @@ class VitBackbone(TokenBackbone):
             if mae
             else init.torch_uniform(random, 3 * self.patch**2),
         }
-        if self.decoder is not None:
+        if isinstance(self.decoder, MaeDecoder):
             special[DECODER_POSITIONS] = init.table(self._sine_cosine(self.decoder.pos_embed))
         scale = init.constant(self.arch.layer_scale or 0.0)
         special |= {n: scale for n, _ in self.named_parameters() if n.endswith(".gamma")}

@@ -54,6 +54,7 @@ class VitArch:
         init: "normal" (timm: deviation 0.02; its truncation, at 100 deviations, never bites) or
             "mae".
         num_classes: outputs of the file's classifier, 0 without.
+        mask_token: iBOT's and DINOv2's token for hidden patches.
         decoder_embed_dim, decoder_depth, decoder_num_heads: MAE's decoder, 0 without.
     """
 
@@ -76,6 +77,7 @@ class VitArch:
     position_resize: str | None = "bicubic_antialias"
     init: str = "normal"
     num_classes: int = 0
+    mask_token: bool = False
     decoder_embed_dim: int = 0
     decoder_depth: int = 0
     decoder_num_heads: int = 0
@@ -148,6 +150,8 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         decoder, decoder_notes = _decoder(tensors, given)
         found |= decoder
         notes += decoder_notes
+    else:
+        found["mask_token"] = "decoder.mask_token" in tensors
     return Described(dataclasses.asdict(checked({**found, **given})), notes)
 
 

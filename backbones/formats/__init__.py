@@ -19,6 +19,10 @@ FORMATS = {
     "mae": "backbones.formats.mae:MaeFormat",
     "moco_v3": "backbones.formats.moco_v3:MocoV3Format",
     "beit": "backbones.formats.beit:BeitFormat",
+    "dino": "backbones.formats.dino:DinoFormat",
+    "dino_student": "backbones.formats.dino:DinoStudentFormat",
+    "ibot": "backbones.formats.ibot:IbotFormat",
+    "ibot_student": "backbones.formats.ibot:IbotStudentFormat",
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
 }
