@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
+from timm.layers.mlp import Mlp, SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
@@ -123,6 +124,7 @@ class VitBackbone(TokenBackbone):
             final_norm=arch.final_norm,
             fc_norm=False,
             weight_init="skip",
+            mlp_layer=cast(Any, SwiGLUPacked if arch.swiglu else Mlp),
             norm_layer=partial(nn.LayerNorm, eps=arch.norm_eps),
         )
         if arch.dist_token:
@@ -159,7 +161,7 @@ class VitBackbone(TokenBackbone):
         rows = self.arch.position_rows
         prefix = self._prefix_tokens()
         if rows:
-            prefix = prefix + table[:, :rows]
+            prefix = torch.cat([prefix[:, :rows] + table[:, :rows], prefix[:, rows:]], dim=1)
         return self._joined(prefix, patches + table[:, rows:])
 
     def _prefix_tokens(self) -> Tensor:

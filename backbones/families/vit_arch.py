@@ -42,9 +42,11 @@ class VitArch:
         image_size: (height, width) of the training images in pixels.
         patch_size: side of a patch in pixels.
         embed_dim, depth, num_heads, mlp_hidden: as usual; mlp_hidden in units, not as a ratio.
+        swiglu: whether one half of the hidden units, through SiLU, gates the other half.
         class_token, dist_token, reg_tokens: the tokens before the patches, in this order:
             DeiT's distillation token, registers.
         embed_class: whether the position table has rows for them.
+        embed_registers: whether registers are among those that have; in DINOv2 they are not.
         layer_scale: initial value of gamma, None without.
         pre_norm: a norm before the blocks.
         final_norm: one after them.
@@ -64,11 +66,13 @@ class VitArch:
     depth: int
     num_heads: int
     mlp_hidden: int
+    swiglu: bool = False
     qkv_bias: bool = True
     class_token: bool = True
     dist_token: bool = False
     reg_tokens: int = 0
     embed_class: bool = True
+    embed_registers: bool = True
     layer_scale: float | None = None
     pre_norm: bool = False
     final_norm: bool = True
@@ -90,7 +94,8 @@ class VitArch:
     @property
     def position_rows(self) -> int:
         """Number of rows of the position table before those of the patches."""
-        return self.prefix if self.embed_class else 0
+        rows = self.prefix if self.embed_registers else self.prefix - self.reg_tokens
+        return rows if self.embed_class else 0
 
 
 CHOICES = {
@@ -118,6 +123,8 @@ def checked(arch: Arch) -> VitArch:
         if getattr(built, name) not in known:
             words = " or ".join(str(value) for value in known if value)
             raise LoadError(f"{name}: expected {words}, got {getattr(built, name)!r}")
+    if built.swiglu and built.mlp_hidden % 2:
+        raise LoadError(f"mlp_hidden: expected an even number for SwiGLU, got {built.mlp_hidden}")
     if built.init == "mae" and built.embed_dim % 4:
         raise LoadError(f"MAE's position table needs a width divisible by 4, got {built.embed_dim}")
     return built
@@ -172,7 +179,8 @@ def _decoder(tensors: Tensors, given: Arch) -> tuple[dict[str, int], tuple[str, 
 def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:
     """Read the training size, and whether prefix tokens have positions, off the table's length."""
     facts = {**found, **given}
-    prefix = facts["class_token"] + facts["dist_token"] + facts["reg_tokens"]
+    prefix = facts["class_token"] + facts["dist_token"]
+    prefix += facts["reg_tokens"] if given.get("embed_registers", True) else 0
     patch: int = facts["patch_size"]
     if "image_size" in given:
         grid = grid_of(given["image_size"], patch)

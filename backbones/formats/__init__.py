@@ -23,6 +23,7 @@ FORMATS = {
     "dino_student": "backbones.formats.dino:DinoStudentFormat",
     "ibot": "backbones.formats.ibot:IbotFormat",
     "ibot_student": "backbones.formats.ibot:IbotStudentFormat",
+    "dinov2": "backbones.formats.dinov2:Dinov2Format",
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
 }
