@@ -26,9 +26,9 @@ class BeitFormat(Format):
             return None
         if "lm_head.weight" in names and "mask_token" in names:
             return "lm_head and mask_token, as pre-trained BEiT has them"
-        tables = "blocks.0.attn.relative_position_bias_table" in names and "head.weight" in names
+        tables = "blocks.0.attn.relative_position_bias_table" in names
         if tables and checkpoint.wrapper in ("model", "module") and not _is_simmim(checkpoint):
-            return "a relative position table for each block and head, as fine-tuned BEiT has them"
+            return "a relative position table for each block, as fine-tuned BEiT has it"
         return None
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:

@@ -72,6 +72,14 @@ def test_input_is_normalised_as_beit_does(pretrained, published, tmp_path):
     assert simmim.spec.mean == (0.485, 0.456, 0.406)
 
 
+@pytest.mark.parametrize("name", ["fc_norm.weight", "fc_norm.bias"])
+def test_half_a_norm_is_refused(published, tmp_path, refused, name):
+    tensors = state(published, "beit_finetuned")
+    del tensors[name]
+    torch.save({"model": tensors}, tmp_path / "half.pth")
+    refused(tmp_path / "half.pth", r"fc_norm\.")
+
+
 def test_second_head_of_beit_v2(published, tmp_path):
     tensors = state(published, "beit_pretrain")
     more = {n.replace("blocks.1", "cls_pt_layers.0"): v for n, v in tensors.items() if "s.1." in n}
