@@ -25,6 +25,20 @@ def test_our_encoders_keep_the_contract(family: str, size: Any) -> None:
     check_backbone(encoder(family, size))
 
 
+@pytest.mark.parametrize(
+    "arch",
+    [
+        {"dist_token": True, "reg_tokens": 2},
+        {"reg_tokens": 3, "embed_registers": False, "swiglu": True},
+        {"reg_tokens": 1, "embed_class": False, "pool": "mean", "layer_scale": 0.5},
+    ],
+    ids=str,
+)
+def test_every_kind_of_plain_vit_keeps_the_contract(arch: Any) -> None:
+    shape = {"embed_dim": 32, "depth": 2, "patch_size": 16, "num_heads": 2}
+    check_backbone(backbones.create("vit", shape | arch, (32, 48), seed=0))
+
+
 CHECKPOINTS = Path(__file__).parents[2] / "fixtures" / "checkpoints"
 TWO_HEADS = {"num_heads": 2}
 PUBLISHED = {
