@@ -33,10 +33,12 @@ class Masked(NamedTuple):
     """What `Backbone.masked` gives.
 
     Attributes:
-        features: SimMIM: the normed map (B,C,h,w); MAE: the normed class token and the kept tokens
-            in raster order (B,1+kept,C).
+        features: the normed map (B,C,h,w); MAE: the normed class token and the kept tokens in
+            raster order (B,1+kept,C).
         reconstruction: (B,3,H,W), in the checkpoint's own normalised pixels (or, for an MAE trained
-            on them, per-patch normalised ones), as its decoder gives it.
+            on them, per-patch normalised ones), as its decoder gives it. Where the objective has
+            no pixels, what the file predicts of each cell: BEiT: scores of visual tokens
+            (B,vocabulary,h,w); iBOT, DINOv2: nothing (B,0,h,w).
     """
 
     features: Tensor

@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -21,6 +21,8 @@ from backbones.unpickle import load_inert
 
 _SAVE = "save it as float32"
 _WRAPPERS = ("model", "state_dict", "teacher", "module")
+_PAIR = ("teacher", "student")
+"""Keys of two networks of equal standing, of which a layout has to choose one."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Checkpoint:
         path: the file.
         sha256: of its bytes.
         container: "safetensors", "torch zip" or "torch pickle".
-        wrapper: the top-level key under which the state dict lies, or None.
+        wrapper: the top-level key under which the state dict lies, or None; "teacher and student"
+            where both are there, the names then beginning with `teacher.` or `student.`.
         stripped: whether the prefix `module.` of a parallel wrapper was taken off all names.
         tensors: name -> tensor; floating point as float32.
         metadata: strings beside the tensors of a safetensors file.
@@ -192,10 +195,12 @@ def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple
     """Find the state dict: under a usual key, or the content itself."""
     if not isinstance(content, Mapping):
         raise LoadError(f"{path} holds a {type(content).__name__}; expected a state dict")
+    if all(_is_state(content.get(key)) for key in _PAIR):
+        return " and ".join(_PAIR), _joined(content), _others(content, *_PAIR)
     for key in _WRAPPERS:
         inner = content.get(key)
-        if isinstance(inner, Mapping) and any(isinstance(v, Tensor) for v in inner.values()):
-            return key, dict(inner), tuple(str(k) for k in content if k != key)
+        if _is_state(inner):
+            return key, dict(inner), _others(content, key)
     if not any(isinstance(value, Tensor) for value in content.values()):
         keys = ", ".join(map(str, list(content)[:8]))
         raise LoadError(
@@ -203,6 +208,23 @@ def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple
             f"{', '.join(_WRAPPERS)}; its keys: {keys or 'none'}"
         )
     return None, dict(content), ()
+
+
+def _is_state(value: Any) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping) and any(isinstance(v, Tensor) for v in value.values())
+
+
+def _others(content: Mapping[Any, Any], *keys: str) -> tuple[str, ...]:
+    return tuple(str(key) for key in content if key not in keys)
+
+
+def _joined(content: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return the tensors of both networks under one roof."""
+    return {
+        f"{key}.{name}" if isinstance(name, str) else name: value
+        for key in _PAIR
+        for name, value in content[key].items()
+    }
 
 
 def _check_names(state: Mapping[Any, Any], path: Path) -> None:

@@ -72,7 +72,8 @@ def assign(
     Args:
         module: the model, its state dict named as `tensors` are.
         tensors: name -> value.
-        fresh: parameters that may stay as initialised where the file lacks them.
+        fresh: parameters that may stay as initialised where the file lacks them, those of one
+            module together.
         where: the file, for the message.
 
     Returns:
@@ -83,8 +84,10 @@ def assign(
             numbers of another type (integers, say) where the parameter is floating point.
     """
     state = module.state_dict()
-    created = sorted(name for name in state if name not in tensors and name in fresh)
-    missing = [name for name in state if name not in tensors and name not in fresh]
+    begun = {_owner(name) for name in tensors}
+    free = {name for name in fresh if _owner(name) not in begun}
+    created = sorted(name for name in state if name not in tensors and name in free)
+    missing = [name for name in state if name not in tensors and name not in free]
     unexpected = [name for name in tensors if name not in state]
     pairs = [(name, tensors[name], state[name]) for name in tensors if name in state]
     reshaped = [
@@ -108,3 +111,8 @@ def assign(
         raise LoadError(f"{where} does not fit its architecture; " + "; ".join(said))
     module.load_state_dict({name: tensors.get(name, state[name]) for name in state})
     return created
+
+
+def _owner(name: str) -> str:
+    """Return the name of the module whose parameter it is."""
+    return name.rpartition(".")[0]

@@ -15,6 +15,8 @@ from backbones.contract import Backbone
 from backbones.errors import LoadError
 from backbones.formats.harness import KEY, VERSION
 
+_FRESH = {"fc_norm.weight": 1.0, "fc_norm.bias": 0.0}
+"""The values of a `fc_norm` that was never trained."""
 _SAID = ("name", "objective", "licence", "data", "evidence")
 
 
@@ -51,8 +53,9 @@ def save(
         **metadata,
     }
     tensors = {}
-    for name, value in backbone.state_dict().items():
-        if name.startswith("fc_norm.") and bool((value == float(name.endswith("weight"))).all()):
+    state = backbone.state_dict()
+    for name, value in state.items():
+        if name in _FRESH and _is_untrained(state):
             continue
         stored = value.detach().cpu().to(dtype).contiguous()
         if not stored.isfinite().all():
@@ -68,3 +71,7 @@ def save(
         raise LoadError(f"{target} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def _is_untrained(state: Mapping[str, torch.Tensor]) -> bool:
+    return all(bool((state[name] == value).all()) for name, value in _FRESH.items())

@@ -8,7 +8,9 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers.mlp import GluMlp
 from timm.models.beit import Beit
+from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
@@ -55,11 +57,9 @@ def _similar(short: str) -> list[str]:
 def _architecture(short: str) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         model: Any = timm.create_model(short, pretrained=False, num_classes=0)
-    served = type(model) in (VisionTransformer, Beit)
-    activation = (
-        type(model.blocks[0].mlp.act) if served and hasattr(model.blocks[0].mlp, "act") else None
-    )
-    if not served or activation is not nn.GELU or not _plain(model):
+    served = type(model) in (VisionTransformer, VisionTransformerDistilled, Beit)
+    gated = served and _is_swiglu(model.blocks[0].mlp)
+    if not served or not (gated or _is_gelu(model.blocks[0].mlp)) or not _plain(model):
         raise LoadError(
             f"timm:{short} is a {type(model).__name__} of a kind that no family here serves"
         )
@@ -71,7 +71,17 @@ def _architecture(short: str) -> dict[str, Any]:
         "mean": cfg["mean"],
         "std": cfg["std"],
         "format": "timm",
+        **({"swiglu": True} if gated else {}),
     }
+
+
+def _is_gelu(mlp: Any) -> bool:
+    return type(getattr(mlp, "act", None)) is nn.GELU
+
+
+def _is_swiglu(mlp: Any) -> bool:
+    packed = type(mlp) is GluMlp and type(mlp.act) is nn.SiLU and type(mlp.norm) is nn.Identity
+    return packed and not mlp.gate_last
 
 
 def _plain(model: Any) -> bool:

@@ -39,6 +39,12 @@ class BackboneRecipe(Section):
     input_size: tuple[Count, Count] = Field(description="height and width of the input in pixels")
     drop_path: Fraction = Field(0.0, description="stochastic depth at the last block")
     drop_last: Annotated[int, Field(ge=0)] = Field(0, description="blocks removed from the end")
+    format: str | None = Field(
+        None,
+        description="the file's layout, where several fit or a part of it has to be asked for, "
+        "as dino_student",
+        json_schema_extra=FREE,
+    )
     num_heads: Count | None = Field(
         None, description="heads, where neither file nor rule tells", json_schema_extra=FREE
     )
@@ -56,7 +62,7 @@ class BackboneRecipe(Section):
         description="of the images in pre-training, where no table of the file tells",
         json_schema_extra=FREE,
     )
-    position_resize: Literal["bicubic", "bicubic_antialias"] | None = Field(
+    position_resize: Literal["bicubic", "bicubic_antialias", "bicubic_offset"] | None = Field(
         None, description="how a position table goes to another size, where no rule tells"
     )
     embed_class: bool | None = Field(
@@ -74,7 +80,7 @@ class BackboneRecipe(Section):
 
     def told(self) -> dict[str, Any]:
         """What was told of the encoder's file."""
-        names = {"num_heads", "decoder_num_heads", "image_size", "embed_class"}
+        names = {"format", "num_heads", "decoder_num_heads", "image_size", "embed_class"}
         return self.model_dump(mode="json", include=names, exclude_none=True)
 
 

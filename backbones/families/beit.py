@@ -21,6 +21,7 @@ from backbones.families import initialise as init
 from backbones.families.arch import check_head, from_dict, heads, read_fields, shorten
 from backbones.families.beit_arch import BIAS, OWN, POSITIONS, SHARED, BeitArch, checked, describe
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
+from backbones.families.mask_token import MaskToken
 from backbones.families.positions import grid_of, resize_absolute, resize_relative
 from backbones.families.tokens import TokenBackbone
 
@@ -61,7 +62,7 @@ class BeitFamily(Family):
             for name in tables:
                 values[name] = resize_relative(tensors[name], old, new)
             if POSITIONS in tensors:
-                values[POSITIONS] = resize_absolute(tensors[POSITIONS], 1, old, new, False)
+                values[POSITIONS] = resize_absolute(tensors[POSITIONS], 1, old, new, "bicubic")
                 converted[f"position table {by}, bicubic"] = [POSITIONS]
         if shape.block_tables and not shape.shared_table and SHARED in tensors:
             rules.append("one for all copied to each block")
@@ -75,14 +76,14 @@ class BeitFamily(Family):
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
     ) -> Backbone:
         arch = from_dict(BeitArch, spec.arch)
-        if "decoder" in keep and not arch.decoder_stride:
+        if "decoder" in keep and not (arch.decoder_stride or arch.vocabulary):
             raise LoadError("the file has a mask token but no decoder to keep")
         check_head(arch.num_classes, keep)
         return BeitBackbone(spec, arch, input_size, drop_path, keep)
 
 
 class BeitBackbone(TokenBackbone):
-    """A BEiT-style ViT, with SimMIM's masked input and decoder where they were kept."""
+    """A BEiT-style ViT, with masked input and SimMIM's decoder or BEiT's head where kept."""
 
     def __init__(
         self,
@@ -113,7 +114,11 @@ class BeitBackbone(TokenBackbone):
         super().__init__(spec, encoder, input_size, arch.patch_size, 1, arch.pool, drop_path)
         self.arch = arch
         if "decoder" in keep:
-            self.decoder = PixelDecoder(arch.embed_dim, arch.decoder_stride)
+            self.decoder = (
+                MaskToken((1, 1, arch.embed_dim), arch.vocabulary)
+                if arch.vocabulary
+                else PixelDecoder(arch.embed_dim, arch.decoder_stride)
+            )
         if "head" in keep:
             self.head = nn.Linear(arch.embed_dim, arch.num_classes)
 
@@ -152,7 +157,7 @@ class BeitBackbone(TokenBackbone):
             for name, leaf in ((n, n.rsplit(".", 1)[-1]) for n, _ in self.named_parameters())
             if leaf.startswith("gamma") or leaf in _OWN_LEAVES
         }
-        if self.decoder is not None:
+        if isinstance(self.decoder, PixelDecoder):
             default = init.torch_uniform(random, self.arch.embed_dim)
             special |= {"decoder.conv.weight": default, "decoder.conv.bias": default}
         init.fill(self, weights, weights, special, random)

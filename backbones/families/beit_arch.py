@@ -51,6 +51,7 @@ class BeitArch:
         pool: "mean_fc_norm" or "class_token".
         num_classes: outputs of the file's classifier, 0 without.
         decoder_stride: pixels a cell of SimMIM's decoder, 0 without.
+        vocabulary: visual tokens that BEiT's pre-training head tells apart, 0 without.
     """
 
     image_size: Size
@@ -69,6 +70,7 @@ class BeitArch:
     pool: str = "mean_fc_norm"
     num_classes: int = 0
     decoder_stride: int = 0
+    vocabulary: int = 0
 
 
 def checked(arch: Arch) -> BeitArch:
@@ -113,6 +115,7 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         "final_norm": "encoder.norm.weight" in tensors,
         "num_classes": rows_of(tensors, "head.weight", HEAD),
         "decoder_stride": _stride(tensors),
+        "vocabulary": rows_of(tensors, "decoder.lm_head.weight", ("visual tokens", "width")),
     }
     perhaps(tensors, POSITIONS, TABLE)
     if "image_size" not in given:

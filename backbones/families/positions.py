@@ -13,16 +13,28 @@ from backbones.errors import LoadError
 
 Grid = tuple[int, int]
 
+RESIZES = ("bicubic", "bicubic_antialias", "bicubic_offset")
+"""Rules for absolute tables; see `resize_absolute`."""
+
+_OFFSET = 0.1
+
 
 def grid_of(size: tuple[int, int], patch: int) -> Grid:
     """Return the rows and columns of patches that cover an image; the last ones may stick out."""
     return -(-size[0] // patch), -(-size[1] // patch)
 
 
-def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, antialias: bool) -> Tensor:
-    """Resize an absolute position table (1, prefix + rows * columns, C), bicubic.
+def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, rule: str) -> Tensor:
+    """Resize an absolute position table (1, prefix + rows * columns, C).
 
-    MAE's fine-tuning code does it without antialiasing (util/pos_embed.py), timm with it.
+    Args:
+        table: what is resized; the rows of the prefix stay.
+        prefix: number of rows before those of the grid.
+        old, new: the grid of the table, and the one that is wanted.
+        rule: "bicubic": to the new size (DeiT main.py, MAE util/pos_embed.py);
+            "bicubic_antialias": the same with antialiasing (timm, DINOv2 with registers);
+            "bicubic_offset": by the factor (new + 0.1) / old, so that what is read lies a little
+            elsewhere (interpolate_pos_encoding of DINO, iBOT and DINOv2 without registers).
 
     Raises:
         LoadError: the table is not that of the old grid.
@@ -30,9 +42,12 @@ def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, antialias:
     if table.shape[:-1] != (1, prefix + old[0] * old[1]):
         raise _another("position table", table, old, f"(1, {prefix + old[0] * old[1]}, width)")
     tokens = table[:, prefix:].reshape(1, *old, -1).permute(0, 3, 1, 2)
-    tokens = functional.interpolate(
-        tokens, size=new, mode="bicubic", align_corners=False, antialias=antialias
-    )
+    if rule == "bicubic_offset":
+        factors = [(b + _OFFSET) / a for a, b in zip(old, new, strict=True)]
+        tokens = functional.interpolate(tokens, scale_factor=factors, mode="bicubic")
+    else:
+        antialias = rule == "bicubic_antialias"
+        tokens = functional.interpolate(tokens, size=new, mode="bicubic", antialias=antialias)
     return torch.cat([table[:, :prefix], tokens.flatten(2).transpose(1, 2)], dim=1)
 
 

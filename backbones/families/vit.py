@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection, Iterator
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import torch
+from timm.layers.mlp import Mlp, SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
 from backbones.contract import Backbone, BackboneSpec, Masked
+from backbones.errors import LoadError
 from backbones.families import initialise as init
 from backbones.families.arch import (
     ask,
@@ -23,12 +25,14 @@ from backbones.families.arch import (
 )
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
 from backbones.families.mae_decoder import MaeDecoder
+from backbones.families.mask_token import MaskToken
 from backbones.families.positions import grid_of, resize_absolute, sine_cosine
 from backbones.families.tokens import TokenBackbone
 from backbones.families.vit_arch import (
     DECODER_POSITIONS,
     MAE_DECODER,
     POSITIONS,
+    PREFIX_TOKENS,
     VitArch,
     checked,
     describe,
@@ -64,22 +68,27 @@ class VitFamily(Family):
         old, new = (grid_of(s, shape.patch_size) for s in (shape.image_size, input_size))
         if old == new:
             return Fitted(dict(tensors))
-        prefix = shape.prefix if shape.embed_class else 0
-        prefixes = {POSITIONS: prefix, DECODER_POSITIONS: 1}
+        by = f"{old[0]}x{old[1]} to {new[0]}x{new[1]}"
+        rule = shape.position_resize
+        if rule is None:
+            raise LoadError(
+                f"the position table has to go from {by}, and the file does not tell by whose "
+                "rule; give it: --set backbone.position_resize=bicubic_offset (DINO, iBOT, DINOv2 "
+                "without registers), bicubic (DeiT, MAE, MoCo v3) or bicubic_antialias (timm)"
+            )
+        prefixes = {POSITIONS: shape.position_rows, DECODER_POSITIONS: 1}
         tables = {name: rows for name, rows in prefixes.items() if name in tensors}
-        antialias = shape.position_resize == "bicubic_antialias"
         resized = {
-            name: resize_absolute(tensors[name], rows, old, new, antialias)
+            name: resize_absolute(tensors[name], rows, old, new, rule)
             for name, rows in tables.items()
         }
-        rule = f"position table {old[0]}x{old[1]} to {new[0]}x{new[1]}, {shape.position_resize}"
-        return Fitted({**tensors, **resized}, {rule: list(tables)})
+        return Fitted({**tensors, **resized}, {f"position table {by}, {rule}": list(tables)})
 
     def build(
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
     ) -> Backbone:
         arch = from_dict(VitArch, spec.arch)
-        if "decoder" in keep and not arch.decoder_num_heads:
+        if "decoder" in keep and not (arch.mask_token or arch.decoder_num_heads):
             raise ask("decoder_num_heads", f"no published decoder is {arch.decoder_embed_dim} wide")
         check_head(arch.num_classes, keep)
         return VitBackbone(spec, arch, input_size, drop_path, keep)
@@ -115,13 +124,21 @@ class VitBackbone(TokenBackbone):
             final_norm=arch.final_norm,
             fc_norm=False,
             weight_init="skip",
+            mlp_layer=cast(Any, SwiGLUPacked if arch.swiglu else Mlp),
             norm_layer=partial(nn.LayerNorm, eps=arch.norm_eps),
         )
+        if arch.dist_token:
+            encoder.dist_token = nn.Parameter(torch.zeros(1, 1, arch.embed_dim))
+        # Of the rows before the patches timm's model knows some only.
+        rows = arch.position_rows + grid[0] * grid[1]
+        encoder.pos_embed = nn.Parameter(torch.zeros(1, rows, arch.embed_dim))
         super().__init__(
             spec, encoder, input_size, arch.patch_size, arch.prefix, arch.pool, drop_path
         )
         self.arch = arch
-        if "decoder" in keep:
+        if "decoder" in keep and arch.mask_token:
+            self.decoder = MaskToken((1, arch.embed_dim))
+        elif "decoder" in keep:
             self.decoder = MaeDecoder(
                 arch.embed_dim,
                 arch.decoder_embed_dim,
@@ -136,18 +153,20 @@ class VitBackbone(TokenBackbone):
                 self.encoder.pos_embed.requires_grad_(False)
                 self.decoder.pos_embed.requires_grad_(False)
         if "head" in keep:
-            self.head = nn.Linear(arch.embed_dim, arch.num_classes)
+            kind = DistilledHead if arch.dist_token else nn.Linear
+            self.head = kind(arch.embed_dim, arch.num_classes)
 
     def tokens(self, patches: Tensor) -> Tensor:
         table = self.encoder.pos_embed
-        rows = self.prefix if self.arch.embed_class else 0
+        rows = self.arch.position_rows
         prefix = self._prefix_tokens()
         if rows:
-            prefix = prefix + table[:, :rows]
+            prefix = torch.cat([prefix[:, :rows] + table[:, :rows], prefix[:, rows:]], dim=1)
         return self._joined(prefix, patches + table[:, rows:])
 
     def _prefix_tokens(self) -> Tensor:
-        found = [t for t in (self.encoder.cls_token, self.encoder.reg_token) if t is not None]
+        tokens = (getattr(self.encoder, name, None) for name in PREFIX_TOKENS)
+        found = [token for token in tokens if token is not None]
         return torch.cat(found, dim=1) if found else self.encoder.pos_embed[:, :0]
 
     def _joined(self, prefix: Tensor, patches: Tensor) -> Tensor:
@@ -161,8 +180,14 @@ class VitBackbone(TokenBackbone):
             tokens = block(tokens)
             yield block, tokens
 
+    def logits(self, images: Tensor) -> Tensor:
+        if not isinstance(self.head, DistilledHead):
+            return super().logits(images)
+        normed = self.encoder.norm(self.through(self.tokens(self.patches(images))))
+        return self.head.mean(normed[:, 0], normed[:, 1])
+
     def masked(self, images: Tensor, mask: Tensor) -> Masked:
-        """As the contract says; every image must have equally many patches hidden.
+        """As the contract says; for MAE every image must have equally many patches hidden.
 
         Raises:
             ValueError: it has not.
@@ -170,6 +195,10 @@ class VitBackbone(TokenBackbone):
         if self.decoder is None:
             raise self.missing("decoder")
         hidden = self.checked_mask(images, mask)
+        if isinstance(self.decoder, MaskToken):
+            patches = self.decoder.hide(self.patches(images), hidden)
+            features = self.as_map(self.encoder.norm(self.through(self.tokens(patches))))
+            return Masked(features, self.decoder(features))
         counts = hidden.sum(dim=1)
         if (counts != counts[0]).any() or counts[0] == hidden.shape[1]:
             raise ValueError(
@@ -193,6 +222,7 @@ class VitBackbone(TokenBackbone):
         special: dict[str, init.Fill] = {
             "encoder.cls_token": token,
             "encoder.reg_token": token,
+            "encoder.dist_token": init.normal(random, 0.02),
             "decoder.mask_token": init.normal(random, 0.02),
             POSITIONS: init.table(self._sine_cosine(self.encoder.pos_embed))
             if mae
@@ -201,7 +231,7 @@ class VitBackbone(TokenBackbone):
             if mae
             else init.torch_uniform(random, 3 * self.patch**2),
         }
-        if self.decoder is not None:
+        if isinstance(self.decoder, MaeDecoder):
             special[DECODER_POSITIONS] = init.table(self._sine_cosine(self.decoder.pos_embed))
         scale = init.constant(self.arch.layer_scale or 0.0)
         special |= {n: scale for n, _ in self.named_parameters() if n.endswith(".gamma")}
@@ -211,3 +241,17 @@ class VitBackbone(TokenBackbone):
     def _sine_cosine(self, table: Tensor) -> Tensor:
         places = self.grid[0] * self.grid[1]
         return sine_cosine(table.shape[-1], self.grid, table.shape[1] - places)
+
+
+class DistilledHead(nn.Linear):
+    """DeiT's two classifiers: itself that of the class token, and that of the distillation token
+    beside it (Touvron et al., 2021, section 4)."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__(width, classes)
+        self.distilled = nn.Linear(width, classes)
+
+    def mean(self, class_token: Tensor, dist_token: Tensor) -> Tensor:
+        """Return the mean of what both say (B,classes) of their tokens (B,C)."""
+        both: Tensor = self(class_token) + self.distilled(dist_token)
+        return both / 2

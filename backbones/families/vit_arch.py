@@ -25,11 +25,13 @@ from backbones.families.arch import (
     square_side,
 )
 from backbones.families.contract import Arch, Described, Size, Tensors
-from backbones.families.positions import grid_of
+from backbones.families.positions import RESIZES, grid_of
 from backbones.families.tokens import NORM_EPS
 
 POSITIONS = "encoder.pos_embed"
 DECODER_POSITIONS = "decoder.pos_embed"
+PREFIX_TOKENS = ("cls_token", "dist_token", "reg_token")
+"""The tokens before the patches, in this order; under `encoder`."""
 
 
 @dataclass(frozen=True)
@@ -40,16 +42,21 @@ class VitArch:
         image_size: (height, width) of the training images in pixels.
         patch_size: side of a patch in pixels.
         embed_dim, depth, num_heads, mlp_hidden: as usual; mlp_hidden in units, not as a ratio.
-        class_token, reg_tokens: the tokens before the patches.
+        swiglu: whether one half of the hidden units, through SiLU, gates the other half.
+        class_token, dist_token, reg_tokens: the tokens before the patches, in this order:
+            DeiT's distillation token, registers.
         embed_class: whether the position table has rows for them.
+        embed_registers: whether registers are among those that have; in DINOv2 they are not.
         layer_scale: initial value of gamma, None without.
         pre_norm: a norm before the blocks.
         final_norm: one after them.
         pool: "mean_fc_norm", "class_token" or "mean"; see TokenBackbone.
-        position_resize: "bicubic" (MAE) or "bicubic_antialias" (timm).
+        position_resize: how a position table goes to another size, a rule in `positions`; None
+            where nothing tells.
         init: "normal" (timm: deviation 0.02; its truncation, at 100 deviations, never bites) or
             "mae".
         num_classes: outputs of the file's classifier, 0 without.
+        mask_token: iBOT's and DINOv2's token for hidden patches.
         decoder_embed_dim, decoder_depth, decoder_num_heads: MAE's decoder, 0 without.
     """
 
@@ -59,18 +66,22 @@ class VitArch:
     depth: int
     num_heads: int
     mlp_hidden: int
+    swiglu: bool = False
     qkv_bias: bool = True
     class_token: bool = True
+    dist_token: bool = False
     reg_tokens: int = 0
     embed_class: bool = True
+    embed_registers: bool = True
     layer_scale: float | None = None
     pre_norm: bool = False
     final_norm: bool = True
     norm_eps: float = NORM_EPS
     pool: str = "class_token"
-    position_resize: str = "bicubic_antialias"
+    position_resize: str | None = "bicubic_antialias"
     init: str = "normal"
     num_classes: int = 0
+    mask_token: bool = False
     decoder_embed_dim: int = 0
     decoder_depth: int = 0
     decoder_num_heads: int = 0
@@ -78,12 +89,18 @@ class VitArch:
     @property
     def prefix(self) -> int:
         """Number of tokens before the patches."""
-        return int(self.class_token) + self.reg_tokens
+        return self.class_token + self.dist_token + self.reg_tokens
+
+    @property
+    def position_rows(self) -> int:
+        """Number of rows of the position table before those of the patches."""
+        rows = self.prefix if self.embed_registers else self.prefix - self.reg_tokens
+        return rows if self.embed_class else 0
 
 
 CHOICES = {
     "pool": ("mean_fc_norm", "class_token", "mean"),
-    "position_resize": ("bicubic", "bicubic_antialias"),
+    "position_resize": (*RESIZES, None),
     "init": ("normal", "mae"),
 }
 
@@ -104,7 +121,10 @@ def checked(arch: Arch) -> VitArch:
         check_heads(built.decoder_embed_dim, built.decoder_num_heads, "decoder_num_heads")
     for name, known in CHOICES.items():
         if getattr(built, name) not in known:
-            raise LoadError(f"{name}: expected {' or '.join(known)}, got {getattr(built, name)!r}")
+            words = " or ".join(str(value) for value in known if value)
+            raise LoadError(f"{name}: expected {words}, got {getattr(built, name)!r}")
+    if built.swiglu and built.mlp_hidden % 2:
+        raise LoadError(f"mlp_hidden: expected an even number for SwiGLU, got {built.mlp_hidden}")
     if built.init == "mae" and built.embed_dim % 4:
         raise LoadError(f"MAE's position table needs a width divisible by 4, got {built.embed_dim}")
     return built
@@ -125,6 +145,7 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         "mlp_hidden": int(need(tensors, "encoder.blocks.0.mlp.fc1.weight", FC1).shape[0]),
         "qkv_bias": "encoder.blocks.0.attn.qkv.bias" in tensors,
         "class_token": "encoder.cls_token" in tensors,
+        "dist_token": "encoder.dist_token" in tensors,
         "reg_tokens": rows_of(tensors, "encoder.reg_token", ("1", "tokens", "width"), 1),
         "layer_scale": 1e-5 if "encoder.blocks.0.ls1.gamma" in tensors else None,
         "pre_norm": "encoder.norm_pre.weight" in tensors,
@@ -136,6 +157,8 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         decoder, decoder_notes = _decoder(tensors, given)
         found |= decoder
         notes += decoder_notes
+    else:
+        found["mask_token"] = "decoder.mask_token" in tensors
     return Described(dataclasses.asdict(checked({**found, **given})), notes)
 
 
@@ -156,7 +179,8 @@ def _decoder(tensors: Tensors, given: Arch) -> tuple[dict[str, int], tuple[str, 
 def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:
     """Read the training size, and whether prefix tokens have positions, off the table's length."""
     facts = {**found, **given}
-    prefix = int(facts["class_token"]) + facts["reg_tokens"]
+    prefix = facts["class_token"] + facts["dist_token"]
+    prefix += facts["reg_tokens"] if given.get("embed_registers", True) else 0
     patch: int = facts["patch_size"]
     if "image_size" in given:
         grid = grid_of(given["image_size"], patch)

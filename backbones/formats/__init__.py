@@ -17,6 +17,14 @@ FORMATS = {
     "harness": "backbones.formats.harness:HarnessFormat",
     "simmim": "backbones.formats.simmim:SimmimFormat",
     "mae": "backbones.formats.mae:MaeFormat",
+    "moco_v3": "backbones.formats.moco_v3:MocoV3Format",
+    "beit": "backbones.formats.beit:BeitFormat",
+    "dino": "backbones.formats.dino:DinoFormat",
+    "dino_student": "backbones.formats.dino:DinoStudentFormat",
+    "ibot": "backbones.formats.ibot:IbotFormat",
+    "ibot_student": "backbones.formats.ibot:IbotStudentFormat",
+    "dinov2": "backbones.formats.dinov2:Dinov2Format",
+    "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
 }
 

@@ -122,6 +122,8 @@ def _continued(recipe: PretrainingRecipe) -> Backbone:
     wanted |= recipe.architecture()
     found = {"family": spec.family, "mean": spec.mean, "std": spec.std} | spec.arch
     other = [f"{key} {found.get(key)}" for key in wanted if found.get(key) != wanted[key]]
+    # BEiT's head tells visual tokens apart; only pixels are reconstructed here.
+    other += ["no decoder of pixels"] if found.get("vocabulary") else []
     if other:
         raise RecipeError(
             f"`{encoder.start}` has {', '.join(other)}, not the recipe's; "

@@ -24,6 +24,17 @@ def fixtures() -> Path:
 
 
 @pytest.fixture(scope="session")
+def published() -> Callable[[str], tuple[Path, dict[str, Tensor]]]:
+    """Return a layout's checkpoint, and what the reference implementation gives with it."""
+
+    def find(name: str) -> tuple[Path, dict[str, Tensor]]:
+        folder = FIXTURES / name
+        return folder / "checkpoint.pth", load_file(folder / "tensors.safetensors")
+
+    return find
+
+
+@pytest.fixture(scope="session")
 def simmim_file() -> Path:
     return FIXTURES / "simmim_vit" / "checkpoint.pth"
 

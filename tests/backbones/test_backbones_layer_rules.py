@@ -57,6 +57,7 @@ def test_the_fixtures_names_are_those_of_the_models(fixtures):
     own = {"shared_table": False, "block_tables": True, "final_norm": False}
     models = {
         "simmim_vit_base": backbones.create("beit", arch | own, 8, 0),
+        "beit_base": backbones.create("beit", arch | own, 8, 0),
         "mae_vit_base": backbones.create(
             "vit", arch | {"pool": "mean_fc_norm", "final_norm": False}, 8, 0
         ),

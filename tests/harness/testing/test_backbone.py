@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,41 @@ def encoder(family: str = "beit", size: Any = (32, 48)) -> Any:
 @pytest.mark.parametrize("size", [(32, 48), (100, 131), 17], ids=str)
 def test_our_encoders_keep_the_contract(family: str, size: Any) -> None:
     check_backbone(encoder(family, size))
+
+
+@pytest.mark.parametrize(
+    "arch",
+    [
+        {"dist_token": True, "reg_tokens": 2},
+        {"reg_tokens": 3, "embed_registers": False, "swiglu": True},
+        {"reg_tokens": 1, "embed_class": False, "pool": "mean", "layer_scale": 0.5},
+    ],
+    ids=str,
+)
+def test_every_kind_of_plain_vit_keeps_the_contract(arch: Any) -> None:
+    shape = {"embed_dim": 32, "depth": 2, "patch_size": 16, "num_heads": 2}
+    check_backbone(backbones.create("vit", shape | arch, (32, 48), seed=0))
+
+
+CHECKPOINTS = Path(__file__).parents[2] / "fixtures" / "checkpoints"
+TWO_HEADS = {"num_heads": 2}
+PUBLISHED = {
+    "beit_pretrain": (None, (40, 64)),
+    "beit_finetuned": (None, (41, 50)),
+    "deit": (TWO_HEADS, (40, 64)),
+    "dino": (TWO_HEADS | {"format": "dino"}, (41, 50)),
+    "ibot": (TWO_HEADS | {"format": "ibot"}, (40, 64)),
+    "moco_v3": (TWO_HEADS, (41, 50)),
+    "dinov2": (TWO_HEADS, (70, 113)),
+}
+
+
+@pytest.mark.parametrize("resized", [False, True])
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_encoders_of_published_layouts_keep_the_contract(name: str, resized: bool) -> None:
+    arch, size = PUBLISHED[name]
+    path = CHECKPOINTS / name / "checkpoint.pth"
+    check_backbone(backbones.load(path, input_size=size if resized else None, arch=arch))
 
 
 def test_positions_beyond_the_input_are_caught() -> None:

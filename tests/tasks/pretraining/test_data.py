@@ -168,6 +168,12 @@ def test_every_shipped_recipe_is_valid(path: Path) -> None:
     assert found.scale == path.stem.split("-")[0]
 
 
+def test_pretraining_does_not_go_on_without_a_decoder_of_pixels() -> None:
+    start = Path(__file__).parents[2] / "fixtures/checkpoints/beit_pretrain/checkpoint.pth"
+    with pytest.raises(RecipeError, match="no decoder of pixels, not the recipe's"):
+        Pretraining().encoder(recipe(encoder={"start": str(start)}), 4)
+
+
 def test_pretraining_goes_on_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "encoder.safetensors"
     task = Pretraining()
