@@ -24,8 +24,8 @@ Trained: the encoder and mmpose's heat-map head (deconvolutions, then a 1x1 conv
   of people: the box, widened by a quarter, brought to the input's shape by an affine map.
 Augmentation: mirror, half a body, shift, scale and rotation of the box, as in mmpose.
 Loss: `mse`, the mean squared error of heat maps with a Gaussian at each joint (the published
-  recipes); `cross_entropy`, over the cells of each joint's map, which learns in a few thousand
-  visits where the squared error stays on its plateau (the small recipes).
+  recipes); `cross_entropy`, over the cells of each joint's map, which learns more in a few thousand
+  visits (the small recipes; docs/pose.md has the measurement).
 Codec: UDP (Huang et al. 2020). From image to map and back a joint moves by less than 0.1 px.
 Prediction: the mean of the maps of the image and of its mirror image, decoded by mmpose.
 Measured: AP over ten thresholds of the object keypoint similarity (OKS), as pycocotools does it,
