@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 FAMILIES = {
     "vit": "backbones.families.vit:VitFamily",
     "beit": "backbones.families.beit:BeitFamily",
+    "swin": "backbones.families.swin:SwinFamily",
 }
 
 GROUP = "harness.backbones"

@@ -21,6 +21,7 @@ from backbones.families import initialise as init
 from backbones.families.arch import check_head, from_dict, heads, read_fields, shorten
 from backbones.families.beit_arch import BIAS, OWN, POSITIONS, SHARED, BeitArch, checked, describe
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
+from backbones.families.pixel_decoder import PixelDecoder
 from backbones.families.positions import grid_of, resize_absolute, resize_relative
 from backbones.families.tokens import TokenBackbone
 
@@ -113,7 +114,7 @@ class BeitBackbone(TokenBackbone):
         super().__init__(spec, encoder, input_size, arch.patch_size, 1, arch.pool, drop_path)
         self.arch = arch
         if "decoder" in keep:
-            self.decoder = PixelDecoder(arch.embed_dim, arch.decoder_stride)
+            self.decoder = PixelDecoder(arch.embed_dim, arch.embed_dim, arch.decoder_stride)
         if "head" in keep:
             self.head = nn.Linear(arch.embed_dim, arch.num_classes)
 
@@ -164,17 +165,3 @@ class BeitBackbone(TokenBackbone):
 
 _OWN_LEAVES = ("q_bias", "v_bias", "relative_position_bias_table", "cls_token", "mask_token",
                "pos_embed")  # fmt: skip
-
-
-class PixelDecoder(nn.Module):
-    """SimMIM's mask token and decoder: a 1x1 convolution to the pixels of each cell."""
-
-    def __init__(self, width: int, stride: int) -> None:
-        super().__init__()
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.conv = nn.Conv2d(width, 3 * stride**2, kernel_size=1)
-        self.stride = stride
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (B,3,h*stride,w*stride) for a map (B,C,h,w)."""
-        return nn.functional.pixel_shuffle(self.conv(features), self.stride)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 FORMATS = {
     "harness": "backbones.formats.harness:HarnessFormat",
     "simmim": "backbones.formats.simmim:SimmimFormat",
+    "simmim_swin": "backbones.formats.simmim_swin:SimmimSwinFormat",
+    "swin": "backbones.formats.swin:SwinFormat",
     "mae": "backbones.formats.mae:MaeFormat",
     "timm": "backbones.formats.timm:TimmFormat",
 }
