@@ -15,6 +15,7 @@ FAMILIES = {
     "vit": "backbones.families.vit:VitFamily",
     "beit": "backbones.families.beit:BeitFamily",
     "swin": "backbones.families.swin:SwinFamily",
+    "swinv2": "backbones.families.swinv2:SwinV2Family",
 }
 
 GROUP = "harness.backbones"

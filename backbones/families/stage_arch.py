@@ -68,6 +68,11 @@ class StageArch:
     decoder_stride: int = 0
 
     @property
+    def norm(self) -> str:
+        """The name of the final norm."""
+        return "norm"
+
+    @property
     def widths(self) -> Stages:
         """Channels of each stage's map."""
         return tuple(self.embed_dim * 2**i for i in range(len(self.depths)))
@@ -183,26 +188,6 @@ def size_by_rule(arch: Mapping[str, Any]) -> tuple[Size, tuple[str, ...]]:
 def heads_by_rule(embed_dim: int, stages: int) -> Stages:
     """Return the heads of a new encoder: 32 channels each, as published."""
     return tuple(max(1, embed_dim // 32) * 2**i for i in range(stages))
-
-
-def shorten(arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the architecture without the last blocks of the last stage but one, and their
-    prefixes.
-
-    Raises:
-        LoadError: fewer than 0 or all of that stage's blocks are to go.
-    """
-    depths = tuple(arch["depths"])
-    stage = max(len(depths) - 2, 0)
-    depth = depths[stage]
-    if not 0 <= drop_last < depth:
-        raise LoadError(
-            f"drop_last: expected 0 to {depth - 1} of the {depth} blocks of stage {stage + 1}, "
-            f"got {drop_last}"
-        )
-    kept = depth - drop_last
-    prefixes = tuple(f"{BLOCK.format(stage, i)}." for i in range(kept, depth))
-    return {**arch, "depths": (*depths[:stage], kept, *depths[stage + 1 :])}, prefixes
 
 
 def stage_of(name: str) -> int:

@@ -44,10 +44,9 @@ class StageEncoder(nn.Module):
     Args:
         arch: the architecture.
         stages: one for each entry of `arch.depths`.
-        norm: what the final norm is called.
     """
 
-    def __init__(self, arch: StageArch, stages: list[Stage], norm: str) -> None:
+    def __init__(self, arch: StageArch, stages: list[Stage]) -> None:
         super().__init__()
         layer_norm = norm_layer(arch)
         self.patch_embed = PatchEmbed(
@@ -58,8 +57,8 @@ class StageEncoder(nn.Module):
             output_fmt="NHWC",
         )
         self.layers = nn.ModuleList(stages)
-        self._norm = norm
-        self.add_module(norm, layer_norm(arch.widths[-1]))
+        self._norm = arch.norm
+        self.add_module(arch.norm, layer_norm(arch.widths[-1]))
 
     def normed(self, x: Tensor) -> Tensor:
         """Return the last map (B,h,w,C) after the final norm."""
@@ -90,13 +89,11 @@ class StageBackbone(Backbone):
         input_size: tuple[int, int],
         drop_path: float,
         keep: Collection[str],
-        norm: str = "norm",
     ) -> None:
         super().__init__(spec, input_size)
         self.arch = arch
-        self.norm_name = norm
         stages = [self._stage(i, windows) for i, windows in enumerate(arch.windows(input_size))]
-        self.encoder = StageEncoder(arch, stages, norm)
+        self.encoder = StageEncoder(arch, stages)
         self.feature_info = tuple(map(FeatureInfo, arch.widths, arch.strides))
         width = arch.widths[-1]
         self.decoder = (
@@ -204,7 +201,7 @@ class StageBackbone(Backbone):
         parts = {"logits": ("encoder.", "head."), "masked": ("encoder.", "decoder.")}
         unused = {name for name in names if not name.startswith(parts.get(output, ("encoder.",)))}
         if output == "forward":
-            unused |= {name for name in names if name.startswith(f"encoder.{self.norm_name}.")}
+            unused |= {name for name in names if name.startswith(f"encoder.{self.arch.norm}.")}
         return unused
 
     def arch_as_run(self) -> dict[str, Any]:

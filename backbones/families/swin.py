@@ -7,32 +7,28 @@ et al., 2022 (SimMIM).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock
 from torch import Tensor
 
-from backbones.contract import Backbone, BackboneSpec
-from backbones.errors import LoadError
 from backbones.families import initialise as init
-from backbones.families.arch import check_head, norm_note, read_fields
-from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
+from backbones.families.arch import norm_note, read_fields
+from backbones.families.contract import Arch, Described, Fitted, Size, Tensors
 from backbones.families.positions import resize_relative
 from backbones.families.stage_arch import (
     BLOCK,
     NORM_EPS,
     StageArch,
     checked,
-    heads_by_rule,
     heads_of,
     read_off,
-    shorten,
     size_by_rule,
     stage_of,
     window_side,
 )
+from backbones.families.stage_family import StageFamily
 from backbones.families.stages import StageBackbone, norm_layer
 from backbones.families.windows import Windows
 
@@ -42,76 +38,6 @@ BIAS = "relative_position_bias_table"
 @dataclass(frozen=True)
 class SwinArch(StageArch):
     """A Swin transformer; see StageArch."""
-
-
-class SwinFamily(Family):
-    """See the module."""
-
-    name = "swin"
-    keys = frozenset(f.name for f in dataclasses.fields(SwinArch))
-    parts = frozenset({"head", "decoder"})
-    fresh = frozenset()
-
-    def describe(self, tensors: Tensors, given: Arch) -> Described:
-        given = read_fields(SwinArch, given)
-        found = read_off(tensors)
-        stages = len(found["depths"])
-        found["num_heads"] = heads_of(tensors, stages, BIAS, ("offsets", "heads"), 1)
-        tables = [f"{BLOCK.format(i, 0)}.attn.{BIAS}" for i in range(stages)]
-        found["trained_window"] = tuple(window_side(tensors[name], name) for name in tables)
-        found["qkv_bias"] = f"{BLOCK.format(0, 0)}.attn.qkv.bias" in tensors
-        notes: tuple[str, ...] = ()
-        if "image_size" not in given:
-            found["image_size"], notes = size_by_rule(found)
-        arch = checked(SwinArch, {**found, **given})
-        return Described(dataclasses.asdict(arch), notes + norm_note(given, NORM_EPS))
-
-    def complete(self, arch: Arch, input_size: Size, keep: Collection[str]) -> dict[str, Any]:
-        given = read_fields(SwinArch, {"image_size": input_size, **arch})
-        return dataclasses.asdict(checked(SwinArch, completed(given, 7, keep)))
-
-    def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-        return shorten(arch, drop_last)
-
-    def fit(self, tensors: Tensors, arch: Arch, input_size: Size) -> Fitted:
-        shape = checked(SwinArch, arch)
-        new = [blocks[0].side for blocks in shape.windows(input_size)]
-        values, converted = dict(tensors), dict[str, list[str]]()
-        for name in (name for name in tensors if name.endswith(BIAS)):
-            stage = stage_of(name)
-            old, side = shape.trained_window[stage], new[stage]
-            if old != side:
-                values[name] = resize_relative(tensors[name], (old, old), (side, side), extra=0)
-                rule = f"bias table {old}x{old} to {side}x{side} by geometric spline"
-                converted.setdefault(rule, []).append(name)
-        return Fitted(values, converted)
-
-    def build(
-        self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
-    ) -> Backbone:
-        arch = checked(SwinArch, spec.arch)
-        check_kept(arch, keep)
-        return SwinBackbone(spec, arch, input_size, drop_path, keep)
-
-
-def completed(given: Arch, window: int, keep: Collection[str]) -> dict[str, Any]:
-    """Return what is given for a new encoder, and the published defaults of what is not."""
-    arch = {"window_size": (window,), **given}
-    arch.setdefault("trained_window", arch["window_size"])
-    if "embed_dim" in arch and "depths" in arch:
-        stages = len(arch["depths"])
-        arch.setdefault("num_heads", heads_by_rule(arch["embed_dim"], stages))
-        if "decoder" in keep:
-            patch = arch.get("patch_size", StageArch.patch_size)
-            arch.setdefault("decoder_stride", patch * 2 ** (stages - 1))
-    return arch
-
-
-def check_kept(arch: StageArch, keep: Collection[str]) -> None:
-    """Raise LoadError where a part is to be kept that there is not."""
-    if "decoder" in keep and not arch.decoder_stride:
-        raise LoadError("the file has a mask token but no decoder to keep")
-    check_head(arch.num_classes, keep)
 
 
 class SwinBlock(SwinTransformerBlock):
@@ -145,3 +71,40 @@ class SwinBackbone(StageBackbone):
 
     def special(self, weights: init.Fill) -> dict[str, init.Fill]:
         return {name: weights for name, _ in self.named_parameters() if name.endswith(BIAS)}
+
+
+class SwinFamily(StageFamily):
+    """See the module."""
+
+    name = "swin"
+    keys = frozenset(f.name for f in dataclasses.fields(SwinArch))
+    kind = SwinArch
+    backbone = SwinBackbone
+    window = 7
+
+    def describe(self, tensors: Tensors, given: Arch) -> Described:
+        given = read_fields(SwinArch, given)
+        found = read_off(tensors)
+        stages = len(found["depths"])
+        found["num_heads"] = heads_of(tensors, stages, BIAS, ("offsets", "heads"), 1)
+        tables = [f"{BLOCK.format(i, 0)}.attn.{BIAS}" for i in range(stages)]
+        found["trained_window"] = tuple(window_side(tensors[name], name) for name in tables)
+        found["qkv_bias"] = f"{BLOCK.format(0, 0)}.attn.qkv.bias" in tensors
+        notes: tuple[str, ...] = ()
+        if "image_size" not in given:
+            found["image_size"], notes = size_by_rule(found)
+        arch = checked(SwinArch, {**found, **given})
+        return Described(dataclasses.asdict(arch), notes + norm_note(given, NORM_EPS))
+
+    def fit(self, tensors: Tensors, arch: Arch, input_size: Size) -> Fitted:
+        shape = checked(SwinArch, arch)
+        new = [blocks[0].side for blocks in shape.windows(input_size)]
+        values, converted = dict(tensors), dict[str, list[str]]()
+        for name in (name for name in tensors if name.endswith(BIAS)):
+            stage = stage_of(name)
+            old, side = shape.trained_window[stage], new[stage]
+            if old != side:
+                values[name] = resize_relative(tensors[name], (old, old), (side, side), extra=0)
+                rule = f"bias table {old}x{old} to {side}x{side} by geometric spline"
+                converted.setdefault(rule, []).append(name)
+        return Fitted(values, converted)

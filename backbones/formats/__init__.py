@@ -17,6 +17,7 @@ FORMATS = {
     "harness": "backbones.formats.harness:HarnessFormat",
     "simmim": "backbones.formats.simmim:SimmimFormat",
     "simmim_swin": "backbones.formats.simmim_swin:SimmimSwinFormat",
+    "mim_depth": "backbones.formats.mim_depth:MimDepthFormat",
     "swin": "backbones.formats.swin:SwinFormat",
     "mae": "backbones.formats.mae:MaeFormat",
     "timm": "backbones.formats.timm:TimmFormat",

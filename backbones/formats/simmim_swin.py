@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
 from backbones.files import Checkpoint
 from backbones.formats import stages
 from backbones.formats.contract import Format, Parsed, Renaming
@@ -21,7 +19,11 @@ class SimmimSwinFormat(Format):
     def recognise(self, checkpoint: Checkpoint) -> str | None:
         names = checkpoint.tensors
         prefixed = all(name.startswith((_PREFIX, "decoder.")) for name in names)
-        if prefixed and "encoder.mask_token" in names and stages.has_stages(_bare(checkpoint)):
+        if (
+            prefixed
+            and "encoder.mask_token" in names
+            and stages.has_stages(stages.bare(checkpoint.tensors))
+        ):
             return "encoder.mask_token and encoder.layers.*.blocks, as SimMIM's Swin has them"
         return None
 
@@ -32,18 +34,13 @@ class SimmimSwinFormat(Format):
                 renaming.take(name, DECODER[name], value)
             else:
                 stages.take(renaming, name, name.removeprefix(_PREFIX), value)
-        bare = _bare(checkpoint)
+        encoder = stages.bare(checkpoint.tensors)
         return Parsed(
-            family="swinv2" if stages.is_second(bare) else "swin",
+            family="swinv2" if stages.is_second(encoder) else "swin",
             tensors=renaming.tensors,
             origin=renaming.origin,
             dropped=renaming.dropped,
-            arch={"window_rule": "proportional", **stages.told_by_buffers(bare)},
+            arch={"window_rule": "proportional", **stages.told_by_buffers(encoder)},
             objective="simmim",
             colour_note="mean and std of ImageNet, as SimMIM's data code has them",
         )
-
-
-def _bare(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    named = checkpoint.tensors.items()
-    return {name.removeprefix(_PREFIX): t for name, t in named if name.startswith(_PREFIX)}

@@ -12,6 +12,9 @@ DEPTHS = (2, 2, 18, 2)
 CASES = {
     "simmim_swin_base": ("swin", "simmim", 0.8),
     "simmim_pretrain_swin_base": ("swin", "simmim_pretrain", 1.0),
+    "simmim_swinv2_base": ("swinv2", "simmim", 0.75),
+    "simmim_pretrain_swinv2_base": ("swinv2", "simmim_pretrain", 1.0),
+    "mim_depth_swinv2_base": ("swinv2", "mim_depth", 0.9),
 }
 NOT_OURS = ("head.", "last_layer_depth.", "decoder.deconv_layers.", "decoder.conv_layers.")
 DECODER = {

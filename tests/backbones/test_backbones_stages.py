@@ -7,7 +7,7 @@ import backbones
 from harness.testing import check_backbone
 from tests.backbones.stages import small
 
-FAMILIES = ["swin"]
+FAMILIES = ["swin", "swinv2"]
 MASKED = {"keep": ("decoder",)}
 
 pytestmark = pytest.mark.parametrize("family", FAMILIES)
