@@ -87,12 +87,15 @@ class StageArch:
         return tuple(grid_of(size, stride) for stride in self.strides)
 
     def sides(self, size: Size) -> Stages:
-        """Sides of the windows of each stage, for images of a size."""
-        ruled = self.trained_window
-        if self.window_rule == "proportional":
-            growth = min(size) / min(self.image_size)
-            ruled = tuple(max(1, int(side * growth + 0.5)) for side in ruled)
-        return tuple(own or rule for own, rule in zip(self.window_size, ruled, strict=True))
+        """Sides of the windows of each stage, for images of a size: as given, else by the rule."""
+        return tuple(a or b for a, b in zip(self.window_size, self.by_rule(size), strict=True))
+
+    def by_rule(self, size: Size) -> Stages:
+        """Sides of the windows of each stage by the rule, before they are fitted to the map."""
+        if self.window_rule == "fixed":
+            return self.trained_window
+        growth = min(size) / min(self.image_size)
+        return tuple(max(1, int(side * growth + 0.5)) for side in self.trained_window)
 
     def windows(self, size: Size) -> Iterator[list[Windows]]:
         """Yield the windows of each stage's blocks, for images of a size.

@@ -170,7 +170,8 @@ class StageBackbone(Backbone):
         Queries are the cells of the map in raster order; keys are the same and then, where windows
         stick out of the map, their padding, which the published code attends to. It has no place:
         its positions are NaN. Pairs that only rolling made neighbours have the weight that the
-        published mask leaves them.
+        published mask leaves them. The first stages' maps are large: 56x56 cells and 4 heads take
+        157 MB an image.
         """
         blocks = self._blocks()
         with recorded_attention(blocks) as seen:

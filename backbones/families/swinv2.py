@@ -17,6 +17,7 @@ from timm.models.swin_transformer_v2 import PatchMerging, SwinTransformerV2Block
 from torch import Tensor
 
 from backbones.families import initialise as init
+from backbones.families.arch import read_fields
 from backbones.families.contract import Arch, Described, Fitted, Size, Tensors
 from backbones.families.stage_family import StageFamily
 from backbones.families.stages import StageBackbone, norm_layer
@@ -77,7 +78,8 @@ class SwinV2Family(StageFamily):
         return describe(tensors, given)
 
     def complete(self, arch: Arch, input_size: Size, keep: Collection[str]) -> dict[str, Any]:
-        return super().complete({**by_variant(arch), **arch}, input_size, keep)
+        given = read_fields(SwinV2Arch, arch)
+        return super().complete({**by_variant(given), **given}, input_size, keep)
 
     def fit(self, tensors: Tensors, arch: Arch, input_size: Size) -> Fitted:
         return Fitted(dict(tensors))

@@ -48,6 +48,18 @@ class SwinV2Arch(StageArch):
         # The dense models norm the maps that they give, here the last one.
         return f"norm{len(self.depths) - 1}" if self.variant == "mim_depth" else "norm"
 
+    def by_rule(self, size: Size) -> Stages:
+        """As StageArch says, but where a fixed window covered its map, it may grow with the map.
+
+        The published code has one number for all stages: 16 at 256 pixels is 16, 16, 16 and 8. In
+        a Swin that would ask for tables that the file does not have.
+        """
+        ruled = super().by_rule(size)
+        if self.window_rule != "fixed" or self.variant == "mim_depth":
+            return ruled
+        maps = [min(grid) for grid in self.grids(self.image_size)]
+        return tuple(max(ruled) if a >= b else a for a, b in zip(ruled, maps, strict=True))
+
     def windows(self, size: Size) -> Iterator[list[Windows]]:
         """Yield the windows of each stage's blocks; see the variants."""
         ruled = super().windows(size)

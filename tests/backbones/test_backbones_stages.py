@@ -1,5 +1,8 @@
 """What encoders with stages can do: sizes, removal of blocks, randomness, gradients, files."""
 
+import copy
+import pickle
+
 import pytest
 import torch
 
@@ -175,6 +178,52 @@ def test_the_last_blocks_of_stage_3_go_and_stage_4_stays(family, tmp_path):
     )
     assert short.last_layer == 6
     assert short.layer_ids()["encoder.layers.3.blocks.0.norm1.weight"] == 5
+
+
+@pytest.mark.parametrize("simmim", [False, True])
+def test_files_under_the_published_names(family, simmim, tmp_path):
+    """What the publishers' code would have written, without its buffers."""
+    keep = ("decoder",) if simmim else ("head",)
+    written = small(family, keep=keep, arch={"num_classes": 5 * (not simmim)})
+    prefix = "encoder." if simmim else ""
+    names = {"decoder.mask_token": "encoder.mask_token", "head.weight": "head.weight",
+             "decoder.conv.weight": "decoder.0.weight", "decoder.conv.bias": "decoder.0.bias",
+             "head.bias": "head.bias"}  # fmt: skip
+    tensors = {
+        names.get(name) or prefix + published(name.removeprefix("encoder.")): value
+        for name, value in written.state_dict().items()
+    }
+    torch.save({"model": tensors}, tmp_path / "published.pth")
+    arch = {"window_size": (4, 4, 4, 2), "pretrained_window_size": 0}
+    arch = arch if family == "swinv2" else {}
+    loaded = backbones.load(tmp_path / "published.pth", keep=keep, arch=arch)
+    assert loaded.key_report.format == ("simmim_swin" if simmim else "swin")
+    assert loaded.spec.family == family
+    images, mask = torch.rand(1, 3, 64, 64), torch.ones(1, 16, 16, dtype=torch.bool)
+    if simmim:
+        assert torch.equal(loaded.masked(images, mask)[1], written.masked(images, mask)[1])
+    else:
+        assert torch.equal(loaded.logits(images), written.logits(images))
+
+
+def published(name):
+    """Merging stands at the end of a stage there."""
+    if "downsample" not in name:
+        return name
+    layers, stage, rest = name.split(".", 2)
+    return f"{layers}.{int(stage) - 1}.{rest}"
+
+
+def test_copies_are_the_same_network(family):
+    backbone = small(family, (70, 45), drop_path=0.5)
+    twin = pickle.loads(pickle.dumps(copy.deepcopy(backbone)))
+    images = torch.rand(2, 3, 70, 45)
+    assert torch.equal(twin.encode(images), backbone.encode(images))
+    for one in (backbone, twin):
+        one.train()
+        one.set_sample_keys(torch.arange(2))
+    twin.set_sample_keys(torch.arange(2) + 7)
+    assert not torch.equal(twin.encode(images), backbone.encode(images))
 
 
 def test_new_encoders(family):

@@ -157,7 +157,39 @@ def test_buffers_that_contradict_each_other(refused, tmp_path, name, value, matc
     refused(write(tmp_path / "odd.pth", change), match)
 
 
+@pytest.mark.parametrize(("arch", "expected"), [
+    ({}, (8, 8, 8, 4)),
+    ({"variant": "mim_depth"}, (8, 8, 4, 2)),
+    ({"window_size": [4, 0, 0, 0]}, (4, 8, 8, 4)),
+])  # fmt: skip
+def test_a_fixed_window_is_one_number_for_all_stages(tmp_path, arch, expected):
+    """At 64 pixels it is 8, 8, 4 and 2, since the last maps are no larger; at 128 they are."""
+    written = backbones.create("swinv2", {"embed_dim": 8, "depths": [1, 1, 1, 1]}, 64, seed=0)
+    backbones.save(written, tmp_path / "v2.safetensors", {}, torch.float32)
+    given = {"window_size": 0} | arch
+    loaded = backbones.load(tmp_path / "v2.safetensors", input_size=128, arch=given)
+    assert loaded.spec.arch["trained_window"] == (8, 8, 4, 2)
+    assert tuple(stage.blocks[0].windows.side for stage in loaded.encoder.layers) == expected
+
+
+def test_a_dense_variant_is_saved_whole(tmp_path):
+    """Its final norm is its own, and is not taken for that of pre-training."""
+    dense = backbones.load(FILE, input_size=96, arch={"variant": "mim_depth"})
+    dense.encoder.norm3.weight += 0.5
+    backbones.save(dense, tmp_path / "dense.safetensors", {}, torch.float32)
+    loaded = backbones.load(tmp_path / "dense.safetensors")
+    images = torch.rand(1, 3, 96, 96)
+    assert torch.equal(loaded.encode(images), dense.encode(images))
+    assert not loaded.key_report.created
+    for created in ({"depths": [1, 1]}, {"depths": [1, 1, 1, 1]}):
+        new = backbones.create("swinv2", {"embed_dim": 8, "variant": "mim_depth"} | created, 40, 0)
+        assert new.spec.arch["use_shift"][:2] == (1, 1) and new.spec.arch["norm_eps"] == 1e-6
+        assert any(name.startswith("encoder.norm") for name, _ in new.named_parameters())
+
+
 def test_wrong_fields(refused):
+    with pytest.raises(backbones.LoadError, match="depths: expected a whole number"):
+        backbones.create("swinv2", {"embed_dim": 8, "depths": "2", "variant": "mim_depth"}, 64, 0)
     refused(FILE, "variant: expected swin or mim_depth", arch={"variant": "dense"})
     refused(DEPTH, "has no decoder to keep", keep=("decoder",))
     refused(DEPTH, "has no head to keep", keep=("head",))
