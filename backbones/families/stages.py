@@ -2,20 +2,17 @@
 
 Input sizes that the patch does not divide: the normalised image is padded with zeros (the mean
 colour) at the right and the bottom, as the family's detection code does; an odd map is padded
-likewise before it is halved. Parameters have timm's names: the merging of patches comes first in
-the stage that it leads to.
+likewise before it is halved.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Collection, Iterator
-from functools import partial
 from itertools import chain
 from typing import Any, ClassVar, cast
 
 import torch
-from timm.layers.patch_embed import PatchEmbed
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -24,50 +21,10 @@ from backbones.families import initialise as init
 from backbones.families import stage_layers
 from backbones.families.pixel_decoder import PixelDecoder
 from backbones.families.stage_arch import StageArch
+from backbones.families.stage_encoder import Stage, StageEncoder, norm_layer
 from backbones.families.tokens import recorded_attention, replace_drop_path
 from backbones.families.windows import Windows
 from backbones.layer_rules import no_decay_names
-
-
-class Stage(nn.Module):
-    """Merging of patches where there is a stage before, then blocks. Maps are (B,h,w,C)."""
-
-    def __init__(self, downsample: nn.Module, blocks: list[nn.Module]) -> None:
-        super().__init__()
-        self.downsample = downsample
-        self.blocks = nn.ModuleList(blocks)
-
-
-class StageEncoder(nn.Module):
-    """Patch embedding, stages and final norm, of timm's layers.
-
-    Args:
-        arch: the architecture.
-        stages: one for each entry of `arch.depths`.
-    """
-
-    def __init__(self, arch: StageArch, stages: list[Stage]) -> None:
-        super().__init__()
-        layer_norm = norm_layer(arch)
-        self.patch_embed = PatchEmbed(
-            None,
-            arch.patch_size,
-            embed_dim=arch.embed_dim,
-            norm_layer=layer_norm if arch.patch_norm else None,
-            output_fmt="NHWC",
-        )
-        self.layers = nn.ModuleList(stages)
-        self._norm = arch.norm
-        self.add_module(arch.norm, layer_norm(arch.widths[-1]))
-
-    def normed(self, x: Tensor) -> Tensor:
-        """Return the last map (B,h,w,C) after the final norm."""
-        return cast(Tensor, self.get_submodule(self._norm)(x))
-
-
-def norm_layer(arch: StageArch) -> Any:
-    """Return the maker of the architecture's layer norms."""
-    return partial(nn.LayerNorm, eps=arch.norm_eps)
 
 
 class StageBackbone(Backbone):

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import cast
 
 from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock
-from torch import Tensor
 
 from backbones.families import initialise as init
 from backbones.families.arch import norm_note, read_fields
@@ -28,8 +26,9 @@ from backbones.families.stage_arch import (
     stage_of,
     window_side,
 )
+from backbones.families.stage_encoder import InWindows, for_block
 from backbones.families.stage_family import StageFamily
-from backbones.families.stages import StageBackbone, norm_layer
+from backbones.families.stages import StageBackbone
 from backbones.families.windows import Windows
 
 BIAS = "relative_position_bias_table"
@@ -40,27 +39,12 @@ class SwinArch(StageArch):
     """A Swin transformer; see StageArch."""
 
 
-class SwinBlock(SwinTransformerBlock):
+class SwinBlock(InWindows, SwinTransformerBlock):
     """timm's block, in windows that are decided here."""
 
     def __init__(self, arch: SwinArch, stage: int, windows: Windows) -> None:
-        super().__init__(
-            arch.widths[stage],
-            windows.grid,
-            arch.num_heads[stage],
-            window_size=windows.side,
-            always_partition=True,
-            dynamic_mask=True,
-            mlp_ratio=arch.mlp_ratio,
-            qkv_bias=arch.qkv_bias,
-            norm_layer=norm_layer(arch),
-        )
-        self.windows = windows
-        self.register_buffer("attn_mask", windows.mask(), persistent=False)
-
-    def _attn(self, x: Tensor) -> Tensor:
-        attended = self.attn(self.windows.split(x), mask=self.attn_mask)
-        return self.windows.join(cast(Tensor, attended))
+        super().__init__(**for_block(arch, stage, windows))
+        self.divide(windows)
 
 
 class SwinBackbone(StageBackbone):

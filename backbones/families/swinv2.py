@@ -11,44 +11,29 @@ import dataclasses
 import math
 import re
 from collections.abc import Collection
-from typing import Any, cast
+from typing import Any
 
 from timm.models.swin_transformer_v2 import PatchMerging, SwinTransformerV2Block
-from torch import Tensor
 
 from backbones.families import initialise as init
 from backbones.families.arch import read_fields
 from backbones.families.contract import Arch, Described, Fitted, Size, Tensors
+from backbones.families.stage_encoder import InWindows, for_block
 from backbones.families.stage_family import StageFamily
-from backbones.families.stages import StageBackbone, norm_layer
+from backbones.families.stages import StageBackbone
 from backbones.families.swinv2_arch import SwinV2Arch, by_variant, describe
 from backbones.families.windows import Windows
 
 _POST_NORM = re.compile(r"encoder\.layers\.\d+\.blocks\.\d+\.norm[12]\.weight")
 
 
-class SwinV2Block(SwinTransformerV2Block):
+class SwinV2Block(InWindows, SwinTransformerV2Block):
     """timm's block, in windows that are decided here."""
 
     def __init__(self, arch: SwinV2Arch, stage: int, windows: Windows) -> None:
-        super().__init__(
-            arch.widths[stage],
-            windows.grid,
-            arch.num_heads[stage],
-            window_size=windows.side,
-            always_partition=True,
-            dynamic_mask=True,
-            mlp_ratio=arch.mlp_ratio,
-            qkv_bias=arch.qkv_bias,
-            norm_layer=norm_layer(arch),
-            pretrained_window_size=arch.pretrained_window_size[stage],
-        )
-        self.windows = windows
-        self.register_buffer("attn_mask", windows.mask(), persistent=False)
-
-    def _attn(self, x: Tensor) -> Tensor:
-        attended = self.attn(self.windows.split(x), mask=self.attn_mask)
-        return self.windows.join(cast(Tensor, attended))
+        before = arch.pretrained_window_size[stage]
+        super().__init__(**for_block(arch, stage, windows), pretrained_window_size=before)
+        self.divide(windows)
 
 
 class SwinV2Backbone(StageBackbone):

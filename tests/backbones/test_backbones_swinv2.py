@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 import backbones
 from backbones import files
+from tasks.pretraining import losses
 from tests.backbones.stages import FIXTURES, checkpoint, masked_agree, outputs, unmasked_agree
 
 FILE = checkpoint("simmim_swinv2")
@@ -33,6 +34,16 @@ def test_simmim(reference, close):
     unmasked_agree(backbone, reference, reference["image"], close)
     masked_agree(backbone, reference, reference["image"], close)
     assert close(backbone.pooled(reference["image"]), reference["finetune_pooled"])
+
+
+def test_loss_on_normalised_targets(reference, close):
+    """The published pre-training normalises each pixel by the 47x47 window around it."""
+    mask, images = reference["mask"].bool(), reference["image"]
+    reconstruction = load(keep=("decoder",)).masked(images, mask).reconstruction
+    mean, deviation = losses.statistics(images, "norm47", 2)
+    hidden = losses.to_pixels(mask, (64, 64))
+    term = losses.l1(reconstruction, (images - mean) / deviation, hidden)
+    assert close((term.total / term.count).view(1), reference["loss_norm_target_47"].view(1))
 
 
 def test_with_the_normalisation_of_the_file(reference, pixels, close):
