@@ -57,8 +57,12 @@ def unmasked_agree(backbone: Any, reference: dict[str, Tensor], images: Tensor, 
 
 
 def masked_agree(backbone: Any, reference: dict[str, Tensor], images: Tensor, close: Any) -> None:
-    """Check masked features, reconstruction and SimMIM's loss."""
+    """Check masked features, the first stage on the way there, reconstruction and loss."""
     mask = reference["mask"].bool()
+    hidden = mask.unsqueeze(-1)
+    patches = torch.where(hidden, backbone.decoder.mask_token, backbone.patches(images))
+    maps = {stage: x.permute(0, 3, 1, 2) for stage, x in backbone.run(patches)}
+    assert close(merged(backbone, (maps[0],), 0), reference["masked_stage0_output"])
     features, reconstruction = backbone.masked(images, mask)
     assert close(features, reference["masked_feature_map"])
     assert close(reconstruction, reference["reconstruction"])
