@@ -60,6 +60,19 @@ def as_size(value: Any, what: str) -> Size:
     return int(pair[0]), int(pair[1])
 
 
+def as_stages(value: Any, what: str, least: int = 0) -> tuple[int, ...]:
+    """Return whole numbers, one a stage or a single one; true and false are 1 and 0.
+
+    Raises:
+        LoadError: anything else, or less than `least`.
+    """
+    several = isinstance(value, Sequence) and not isinstance(value, str)
+    numbers = value if several else [value]
+    if not numbers:
+        raise LoadError(f"{what}: expected a number for each stage, got {value!r}")
+    return tuple(as_whole(int(n) if isinstance(n, bool) else n, what, least) for n in numbers)
+
+
 def as_colour(values: Any, what: str) -> Colour:
     """Return three numbers, one for red, green and blue.
 

@@ -189,6 +189,14 @@ class Backbone(nn.Module, ABC):
     def last_layer(self) -> int:
         """The layer number of what comes after the blocks, a task's head included."""
 
+    def last_layer_of(self, rule: str | None) -> int:
+        """Return `last_layer` under a rule that may number the layers in its own way."""
+        return self.last_layer
+
+    def arch_as_run(self) -> dict[str, Any]:
+        """Return `spec.arch` for a file: its tables are those of the size that it runs at."""
+        return {**self.spec.arch, "image_size": list(self.input_size)}
+
     @abstractmethod
     def unused_names(self, output: Output) -> set[str]:
         """Return the parameters that `output` does not depend on: they get no gradient from it."""

@@ -12,6 +12,7 @@ RULES: dict[str, str] = {
     "simmim": "SimMIM and BEiT fine-tuning: layer-wise; class token and position table not decayed",
     "mae": "MAE fine-tuning: as simmim",
     "vitpose": "ViTPose: as simmim",
+    "mim_depth": "MIM-Depth-Estimation: as simmim; merging of patches is a layer of its own",
     "simmim_pretrain": "SimMIM pre-training: one rate for all layers; mask token decayed",
     "mae_pretrain": "MAE pre-training: one rate for all layers; all but vectors and biases decayed",
 }

@@ -79,6 +79,8 @@ def load(
     account = Account(parsed)
     account.keep(keep, family.parts, str(located.path))
     account.drop(gone, f"drop_last={removed}")
+    for rule, prefixes in described.dropped.items():
+        account.drop(prefixes, rule)
     size = as_size(shape["image_size"] if input_size is None else input_size, "input_size")
     fitted = family.fit(account.tensors, shape, size)
     said = tuple(f"{key}={value} as given" for key, value in given.items())
@@ -86,7 +88,8 @@ def load(
     name = located.entry.name if located.entry else parsed.name or located.name
     spec = _spec(name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
     backbone = _build(family, spec, size, rate, keep)
-    created = assign(backbone, fitted.tensors, family.fresh, str(located.path))
+    fresh = family.fresh | described.fresh
+    created = assign(backbone, fitted.tensors, fresh, str(located.path))
     backbone.key_report = account.report(layout.name, reason, fitted.converted, created, checkpoint)
     backbone.seal()
     return backbone.eval()
@@ -105,8 +108,8 @@ def create(
     """Build an encoder without weights, initialised by its family's published rule.
 
     Args:
-        family: "vit" or "beit", or what an entry point adds.
-        arch: at least embed_dim, depth and patch_size; see the family's architecture.
+        family: "vit", "beit", "swin" or "swinv2", or what an entry point adds.
+        arch: at least embed_dim, depth (depths) and patch_size; see the family's architecture.
         input_size: side, or (height, width), of its images.
         seed: of the initialisation; torch's global generator is left alone.
         drop_path: stochastic depth at the last block.

@@ -45,8 +45,7 @@ def save(
     said: dict[str, Any] = {
         "version": VERSION,
         "family": spec.family,
-        # Its tables are those of the size that it runs at.
-        "arch": {**spec.arch, "image_size": list(backbone.input_size)},
+        "arch": backbone.arch_as_run(),
         "mean": list(spec.mean),
         "std": list(spec.std),
         **{key: getattr(spec, key) for key in _SAID},

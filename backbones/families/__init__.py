@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 FAMILIES = {
     "vit": "backbones.families.vit:VitFamily",
     "beit": "backbones.families.beit:BeitFamily",
+    "swin": "backbones.families.swin:SwinFamily",
+    "swinv2": "backbones.families.swinv2:SwinV2Family",
 }
 
 GROUP = "harness.backbones"

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor
 
-from backbones.arguments import as_number, as_size, as_whole
+from backbones.arguments import as_number, as_size, as_stages, as_whole
 from backbones.errors import LoadError
 
 HEADS_BY_WIDTH = {192: 3, 384: 6, 768: 12, 1024: 16, 1280: 16}
@@ -67,6 +67,8 @@ def _checked(field: dataclasses.Field[Any], value: Any) -> Any:
     name, kind = field.name, str(field.type)
     if kind == "Size":
         return as_size(value, name)
+    if kind == "Stages":
+        return as_stages(value, name, least=1 if _is_needed(field) else 0)
     if kind == "int":
         # Counts that every network needs are of things that it has; the others may be 0.
         return as_whole(value, name, least=1 if _is_needed(field) else 0)

@@ -22,6 +22,7 @@ from backbones.families.arch import check_head, from_dict, heads, read_fields, s
 from backbones.families.beit_arch import BIAS, OWN, POSITIONS, SHARED, BeitArch, checked, describe
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
 from backbones.families.mask_token import MaskToken
+from backbones.families.pixel_decoder import PixelDecoder
 from backbones.families.positions import grid_of, resize_absolute, resize_relative
 from backbones.families.tokens import TokenBackbone
 
@@ -117,7 +118,7 @@ class BeitBackbone(TokenBackbone):
             self.decoder = (
                 MaskToken((1, 1, arch.embed_dim), arch.vocabulary)
                 if arch.vocabulary
-                else PixelDecoder(arch.embed_dim, arch.decoder_stride)
+                else PixelDecoder(arch.embed_dim, arch.embed_dim, arch.decoder_stride)
             )
         if "head" in keep:
             self.head = nn.Linear(arch.embed_dim, arch.num_classes)
@@ -169,17 +170,3 @@ class BeitBackbone(TokenBackbone):
 
 _OWN_LEAVES = ("q_bias", "v_bias", "relative_position_bias_table", "cls_token", "mask_token",
                "pos_embed")  # fmt: skip
-
-
-class PixelDecoder(nn.Module):
-    """SimMIM's mask token and decoder: a 1x1 convolution to the pixels of each cell."""
-
-    def __init__(self, width: int, stride: int) -> None:
-        super().__init__()
-        self.mask_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.conv = nn.Conv2d(width, 3 * stride**2, kernel_size=1)
-        self.stride = stride
-
-    def forward(self, features: Tensor) -> Tensor:
-        """Return (B,3,h*stride,w*stride) for a map (B,C,h,w)."""
-        return nn.functional.pixel_shuffle(self.conv(features), self.stride)

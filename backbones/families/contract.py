@@ -22,10 +22,19 @@ Size = tuple[int, int]
 
 @dataclass(frozen=True)
 class Described:
-    """An architecture, and which part of it came from a rule instead of the file."""
+    """An architecture, and which part of it came from a rule instead of the file.
+
+    Attributes:
+        arch: every field.
+        notes: what a rule supplied, and which.
+        dropped: rule -> prefixes of tensors that this architecture has no use for.
+        fresh: parameters that the file need not have, beside those of the family.
+    """
 
     arch: dict[str, Any]
     notes: tuple[str, ...]
+    dropped: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fresh: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

@@ -51,21 +51,23 @@ def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, rule: str)
     return torch.cat([table[:, :prefix], tokens.flatten(2).transpose(1, 2)], dim=1)
 
 
-def resize_relative(table: Tensor, old: Grid, new: Grid) -> Tensor:
-    """Resize a table of relative position biases ((2h-1)(2w-1) + 3, heads) of a BEiT-style ViT.
+def resize_relative(table: Tensor, old: Grid, new: Grid, extra: int = 3) -> Tensor:
+    """Resize a table of relative position biases ((2h-1)(2w-1) + extra, heads).
 
     The rule of BEiT and SimMIM (utils.py): the old offsets are spread out in geometric progression
     until they span the new ones, and a bicubic spline through them is read at every new offset. The
-    last three rows, of the class token, stay. The published code knows square grids only; here each
-    axis follows the rule by itself, and an axis that does not change keeps its offsets.
+    last rows stay: three of the class token in a BEiT-style ViT, none in a Swin. The published code
+    knows square grids only; here each axis follows the rule by itself, and an axis that does not
+    change keeps its offsets.
 
     Raises:
         LoadError: an axis of the old table has fewer than 4 offsets, too few for the spline, or
             the table is not that of the old grid.
     """
     spans = [2 * side - 1 for side in old]
-    if table.shape[:-1] != (spans[0] * spans[1] + 3,):
-        expected = f"({spans[0] * spans[1] + 3}, heads)"
+    count = spans[0] * spans[1]
+    if table.shape[:-1] != (count + extra,):
+        expected = f"({count + extra}, heads)"
         raise _another("relative position table", table, old, expected)
     if min(spans) < 4:
         raise LoadError(
@@ -74,13 +76,13 @@ def resize_relative(table: Tensor, old: Grid, new: Grid) -> Tensor:
         )
     rows, columns = (_spread(a, b) for a, b in zip(old, new, strict=True))
     targets = [np.arange(-(side - 1), side, dtype=np.float64) for side in new]
-    values = table[:-3].float().numpy().reshape(*spans, -1)
+    values = table[:count].float().numpy().reshape(*spans, -1)
     resized = [
         RectBivariateSpline(rows, columns, values[:, :, head], kx=3, ky=3)(*targets).ravel()
         for head in range(values.shape[-1])
     ]
     body = torch.from_numpy(np.stack(resized, axis=1)).to(table.dtype)
-    return torch.cat([body, table[-3:]])
+    return torch.cat([body, table[count:]])
 
 
 def _another(what: str, table: Tensor, grid: Grid, expected: str) -> LoadError:

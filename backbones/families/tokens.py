@@ -181,16 +181,18 @@ def recorded_attention(blocks: Any) -> Iterator[list[Tensor]]:
     """Collect the attention probabilities of each block as it runs, without fused attention."""
     seen: list[Tensor] = []
     modules = [block.attn for block in blocks]
-    fused = [module.fused_attn for module in modules]
+    fusing = [module for module in modules if hasattr(module, "fused_attn")]
+    fused = [module.fused_attn for module in fusing]
     hooks = [
         module.attn_drop.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
         for module in modules
     ]
     try:
-        for module in modules:
+        for module in fusing:
             module.fused_attn = False
         yield seen
     finally:
-        for module, value, hook in zip(modules, fused, hooks, strict=True):
+        for module, value in zip(fusing, fused, strict=True):
             module.fused_attn = value
+        for hook in hooks:
             hook.remove()

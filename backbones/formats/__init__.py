@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 FORMATS = {
     "harness": "backbones.formats.harness:HarnessFormat",
     "simmim": "backbones.formats.simmim:SimmimFormat",
+    "simmim_swin": "backbones.formats.simmim_swin:SimmimSwinFormat",
+    "mim_depth": "backbones.formats.mim_depth:MimDepthFormat",
+    "swin": "backbones.formats.swin:SwinFormat",
     "mae": "backbones.formats.mae:MaeFormat",
     "moco_v3": "backbones.formats.moco_v3:MocoV3Format",
     "beit": "backbones.formats.beit:BeitFormat",

@@ -6,7 +6,7 @@ from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
 from backbones.formats.timm import is_index_buffer
 
-_DECODER = {
+DECODER = {
     "encoder.mask_token": "decoder.mask_token",
     "decoder.0.weight": "decoder.conv.weight",
     "decoder.0.bias": "decoder.conv.bias",
@@ -33,7 +33,7 @@ class SimmimFormat(Format):
             if is_index_buffer(name):
                 renaming.drop(name, "index buffer")
             else:
-                renaming.take(name, _DECODER.get(name, name), value)
+                renaming.take(name, DECODER.get(name, name), value)
         return Parsed(
             family="beit",
             tensors=renaming.tensors,

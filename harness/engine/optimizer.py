@@ -29,7 +29,7 @@ def placements(model: TaskModel, recipe: TaskRecipe) -> dict[str, Placement]:
     parameter (BEiT, section A.1; the numbering is the named publication's)."""
     rule = recipe.optimizer.layer_rule
     backbone = model.backbone
-    last = 0 if backbone is None else backbone.last_layer
+    last = 0 if backbone is None else backbone.last_layer_of(rule)
     layers = model.head_layer_ids(last)
     spared: set[str] = set()
     if backbone is not None:

@@ -66,6 +66,9 @@ class ToyEncoder(nn.Module):
     def last_layer(self) -> int:
         return 2
 
+    def last_layer_of(self, rule: str | None) -> int:
+        return self.last_layer
+
     def no_decay_names(self, rule: str | None = None) -> set[str]:
         return set()
 
