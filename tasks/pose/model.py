@@ -190,5 +190,7 @@ def _require_size(recipe: PoseRecipe, stride: int) -> None:
         raise RecipeError(
             f"the head gives maps of {given[0]}x{given[1]} (input {recipe.backbone.input_size}, "
             f"stride {stride}, {len(recipe.head.deconv_channels)} deconvolutions), "
-            f"codec.heatmap_size is {recipe.codec.heatmap_size}"
+            f"codec.heatmap_size is {recipe.codec.heatmap_size}: make that "
+            f"[{given[0]},{given[1]}], or give head.deconv_channels and head.deconv_kernels "
+            "another number of entries, each of which doubles the map"
         )
