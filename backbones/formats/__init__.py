@@ -26,6 +26,7 @@ FORMATS = {
     "dinov2": "backbones.formats.dinov2:Dinov2Format",
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
+    "transformers": "backbones.formats.transformers:TransformersFormat",
     "lightning": "backbones.formats.lightning:LightningFormat",
 }
 

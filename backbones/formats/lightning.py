@@ -57,6 +57,7 @@ class LightningFormat(Format):
         return replace(
             parsed,
             origin={new: prefix + old for new, old in parsed.origin.items()},
+            joined={new: tuple(_with(prefix, olds)) for new, olds in parsed.joined.items()},
             dropped=dropped,
             notes=(*parsed.notes, f"prefix {prefix} taken off, then read as {layout.name}"),
         )
