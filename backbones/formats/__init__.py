@@ -27,6 +27,7 @@ FORMATS = {
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
     "transformers": "backbones.formats.transformers:TransformersFormat",
+    "openmmlab": "backbones.formats.openmmlab:OpenmmlabFormat",
     "lightning": "backbones.formats.lightning:LightningFormat",
 }
 
