@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 from torch import Tensor
 
 from backbones.errors import LoadError
 from backbones.files import Checkpoint
-from backbones.formats.contract import Parsed
+from backbones.formats.contract import JOINED, Parsed
 from backbones.keys import KeyReport
 
 _RULES = {"decoder": "decoder and mask token, not kept", "head": "classifier, not kept"}
@@ -27,7 +27,8 @@ class Account:
     def __init__(self, parsed: Parsed) -> None:
         self.tensors: dict[str, Tensor] = dict(parsed.tensors)
         self.dropped = {rule: list(names) for rule, names in parsed.dropped.items()}
-        self._origin = parsed.origin
+        self._joined = parsed.joined
+        self._origin = {new: parsed.joined.get(new, (old,)) for new, old in parsed.origin.items()}
 
     def keep(self, keep: Collection[str], parts: Collection[str], where: str) -> None:
         """Drop the parts that are not kept.
@@ -44,7 +45,7 @@ class Account:
     def drop(self, prefixes: tuple[str, ...], rule: str) -> None:
         """Drop the tensors whose names begin with one of the prefixes, by a named rule."""
         for name in [name for name in self.tensors if prefixes and name.startswith(prefixes)]:
-            self.dropped.setdefault(rule, []).append(self._origin[name])
+            self.dropped.setdefault(rule, []).extend(self._origin[name])
             del self.tensors[name]
 
     def report(
@@ -61,21 +62,24 @@ class Account:
             LoadError: a tensor of the file is in none of the groups, or in several.
         """
         changed = {name for names in converted.values() for name in names}
-        origins = {
-            rule: tuple(self._origin[name] for name in names) for rule, names in converted.items()
-        }
+        joined = [name for name in self._joined if name in self.tensors and name not in changed]
+        rules = {**converted, JOINED: joined} if joined else converted
+        changed.update(joined)
         report = KeyReport(
             format=layout,
             reason=reason,
             total=len(checkpoint.tensors),
-            used=tuple(self._origin[name] for name in self.tensors if name not in changed),
-            converted=origins,
+            used=self._in_file(name for name in self.tensors if name not in changed),
+            converted={rule: self._in_file(names) for rule, names in rules.items()},
             dropped={rule: tuple(names) for rule, names in self.dropped.items()},
             created=tuple(created),
             beside=checkpoint.beside,
         )
         _check(report, checkpoint)
         return report
+
+    def _in_file(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(chain.from_iterable(self._origin[name] for name in names))
 
 
 def _check(report: KeyReport, checkpoint: Checkpoint) -> None:

@@ -146,7 +146,8 @@ def download(source: str, path: Path, progress: Progress | None = None) -> None:
             raise LoadError(f"{source} was cut short: {done} of {expected} bytes; try again")
         from backbones.files import sniff
 
-        sniff(part, called=source)
+        if sniff(part, called=source) == "safetensors index":
+            raise LoadError(f"{source} is JSON, not a checkpoint: an answer in place of the file")
         part.replace(path)
     except (urllib.error.URLError, OSError) as error:
         raise LoadError(f"{source} could not be downloaded to {path}: {error}") from error

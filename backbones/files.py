@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 import torch
-from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from backbones.errors import LoadError
+from backbones.safetensors_files import index_in, read_shards, read_single, shards_of
 from backbones.unpickle import load_inert
 
 _SAVE = "save it as float32"
@@ -30,9 +30,9 @@ class Checkpoint:
     """The state dict of a file, as it stands there.
 
     Attributes:
-        path: the file.
-        sha256: of its bytes.
-        container: "safetensors", "torch zip" or "torch pickle".
+        path: the file; of a checkpoint in shards its index.
+        sha256: of its bytes; of a checkpoint in shards that of their hashes, by their names.
+        container: "safetensors", "safetensors index", "torch zip" or "torch pickle".
         wrapper: the top-level key under which the state dict lies, or None; "teacher and student"
             where both are there, the names then beginning with `teacher.` or `student.`.
         stripped: whether the prefix `module.` of a parallel wrapper was taken off all names.
@@ -54,16 +54,23 @@ class Checkpoint:
 
 
 def read(path: Path) -> Checkpoint:
-    """Read a checkpoint: safetensors, or what torch.save writes (zip or legacy pickle).
+    """Read a checkpoint: safetensors, whole or in shards, or what torch.save writes.
+
+    Args:
+        path: the file, zip or legacy pickle where it is torch's; of a checkpoint in shards its
+            index, or the folder with the index.
 
     Raises:
         LoadError: no such file, no checkpoint, damaged, without weights, or with code in it.
     """
+    path = index_in(path) if _is_folder(path) else path
     container = sniff(path)
     metadata: dict[str, str] = {}
     content: Any
-    if container == "safetensors":
-        content, metadata = _read_safetensors(path)
+    if container == "safetensors index":
+        content, metadata = read_shards(path)
+    elif container == "safetensors":
+        content, metadata = read_single(path)
     else:
         content = _read_torch(path, container)
     wrapper, state, beside = _unwrap(content, path)
@@ -72,9 +79,8 @@ def read(path: Path) -> Checkpoint:
     if stripped:
         state = {name.removeprefix("module."): value for name, value in state.items()}
     tensors, notes = _as_float32(state, path)
-    return Checkpoint(
-        path, file_sha256(path), container, wrapper, stripped, tensors, metadata, beside, notes
-    )
+    sha256 = _sha256(path, container)
+    return Checkpoint(path, sha256, container, wrapper, stripped, tensors, metadata, beside, notes)
 
 
 def sniff(path: Path, called: str | None = None) -> str:
@@ -106,6 +112,8 @@ def sniff(path: Path, called: str | None = None) -> str:
         raise LoadError(f"{name} is a tar archive; unpack it and give the checkpoint in it")
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "torch pickle"
+    if text.startswith(b"{") and b"\0" not in head:
+        return "safetensors index"
     if head[8:9] == b"{":
         return "safetensors"  # cut within its header
     raise LoadError(
@@ -120,27 +128,28 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _sha256(path: Path, container: str) -> str:
+    if container != "safetensors index":
+        return file_sha256(path)
+    return hashlib.sha256("".join(map(file_sha256, shards_of(path))).encode()).hexdigest()
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # such as a name longer than the system takes, which is told on reading
+        return False
+
+
 def _head(path: Path) -> tuple[bytes, int]:
     """Return the first bytes of a file, and its size."""
     try:
         if not path.is_file():
-            found = "a folder" if path.is_dir() else "nothing"
-            raise LoadError(f"{path}: expected a checkpoint file, found {found}")
+            raise LoadError(f"{path}: expected a checkpoint file, found nothing")
         with path.open("rb") as file:
             return file.read(512), path.stat().st_size
     except OSError as error:
         raise LoadError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            names = list(file.keys())
-            return {name: file.get_tensor(name) for name in names}, dict(file.metadata() or {})
-    except SafetensorError as error:
-        raise LoadError(f"{path} is a damaged or truncated safetensors file ({error})") from error
-    except AttributeError as error:  # older torch has not all of the format's types
-        raise LoadError(f"{path} has tensors of a type unknown here ({error}); {_SAVE}") from error
 
 
 def _read_torch(path: Path, container: str) -> Any:

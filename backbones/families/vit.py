@@ -125,6 +125,8 @@ class VitBackbone(TokenBackbone):
             fc_norm=False,
             weight_init="skip",
             mlp_layer=cast(Any, SwiGLUPacked if arch.swiglu else Mlp),
+            # Without it timm's model gives the gate the activation of ungated layers.
+            act_layer=nn.SiLU if arch.swiglu else nn.GELU,
             norm_layer=partial(nn.LayerNorm, eps=arch.norm_eps),
         )
         if arch.dist_token:

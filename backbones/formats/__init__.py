@@ -29,6 +29,9 @@ FORMATS = {
     "dinov2": "backbones.formats.dinov2:Dinov2Format",
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
+    "transformers": "backbones.formats.transformers:TransformersFormat",
+    "openmmlab": "backbones.formats.openmmlab:OpenmmlabFormat",
+    "lightning": "backbones.formats.lightning:LightningFormat",
 }
 
 GROUP = "harness.formats"

@@ -2,19 +2,24 @@
 
 A layout is one file with a `Format`, entered in `backbones.formats` (or, from outside, under the
 entry point group `harness.formats`). It renames tensors to the names of a family's Backbone and
-leaves their values alone.
+leaves their values alone, but may join several into one.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from backbones.errors import LoadError
 from backbones.files import Checkpoint
+
+JOINED = "query, key and value joined"
+"""The rule in the key report."""
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -28,6 +33,7 @@ class Parsed:
         family: name of the family.
         tensors: name in the Backbone -> value, with every part that the file has.
         origin: name in the Backbone -> name in the file.
+        joined: name in the Backbone -> names in the file, where several of them are joined.
         dropped: rule -> names in the file of tensors that no Backbone needs.
         arch: fields of the architecture that the layout implies.
         objective: what it was pre-trained for.
@@ -51,6 +57,7 @@ class Parsed:
     data: str = "unknown"
     name: str | None = None
     evidence: dict[str, Any] | None = None
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass
@@ -60,6 +67,7 @@ class Renaming:
     tensors: dict[str, Tensor] = field(default_factory=dict)
     origin: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
+    joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def take(self, old: str, new: str, value: Tensor) -> None:
         """Take a tensor over under a new name.
@@ -74,6 +82,15 @@ class Renaming:
             )
         self.tensors[new] = value
         self.origin[new] = old
+
+    def join(self, parts: Mapping[str, Tensor], new: str) -> None:
+        """Take tensors over as one, end to end along their first axis.
+
+        Raises:
+            LoadError: another tensor has that name already.
+        """
+        self.take(", ".join(parts), new, torch.cat(list(parts.values())))
+        self.joined[new] = tuple(parts)
 
     def drop(self, old: str, rule: str) -> None:
         """Leave a tensor out, by a named rule."""

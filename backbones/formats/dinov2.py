@@ -28,6 +28,9 @@ class Dinov2Format(Format):
         names = {_bare(name): value for name, value in checkpoint.tensors.items()}
         if any(n not in names for n in ("pos_embed", "blocks.0.attn.qkv.weight")):
             return None
+        parts = [name.startswith(("backbone.", *_HEADS)) for name in checkpoint.tensors]
+        if any(parts) and not all(parts):
+            return None  # an encoder in a network of somebody else's
         if "register_tokens" in names:
             return "register_tokens, as DINOv2 has them"
         if "mask_token" in names and names["mask_token"].ndim == 2:

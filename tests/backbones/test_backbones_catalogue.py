@@ -158,6 +158,7 @@ def test_nothing_is_left_of_a_failed_download(cache, monkeypatch, entry):
     ("many", "answered with Content-Length 'many', expected a number of bytes"),
     (b"<html>Sign in</html>", "is an HTML page"),
     (b"plain text", "is no checkpoint"),
+    (b'{"error": "not found"}', "is JSON, not a checkpoint"),
     (b"", "is empty"),
 ])  # fmt: skip
 def test_faults_of_a_download_name_its_source(cache, monkeypatch, entry, fault, message):

@@ -74,6 +74,7 @@ def test_gated_layers(tmp_path, close):
     model = timm.models.VisionTransformer(
         img_size=28, patch_size=14, embed_dim=24, depth=2, num_heads=2, num_classes=0,
         init_values=1.0, mlp_ratio=64 / 24, mlp_layer=SwiGLUPacked, global_pool="",
+        act_layer=torch.nn.SiLU,
     ).eval()  # fmt: skip
     tensors = {
         name.replace("fc1", "w12").replace("fc2", "w3"): value
@@ -85,6 +86,10 @@ def test_gated_layers(tmp_path, close):
     images = torch.rand(1, 3, 28, 28)
     tokens = model((images - backbone.mean) / backbone.std)
     assert close(backbone.pooled(images), tokens[:, 0])
+    # The published layer, SwiGLUFFN, written out.
+    layer, inputs = backbone.encoder.blocks[0].mlp, torch.randn(2, 5, 24)
+    gate, value = layer.fc1(inputs).chunk(2, dim=-1)
+    assert close(layer(inputs), layer.fc2(functional.silu(gate) * value))
     backbones.save(backbone, tmp_path / "own.safetensors", {}, dtype=torch.float32)
     again = backbones.load(tmp_path / "own.safetensors")
     assert torch.equal(again.encode(images), backbone.encode(images))

@@ -40,7 +40,7 @@ def test_empty_missing_folder_and_other_files(tmp_path, refused):
     (tmp_path / "empty.pth").touch()
     refused(tmp_path / "empty.pth", "is empty")
     refused(tmp_path / "none.pth", "found nothing")
-    refused(f"{tmp_path}/", "found a folder")
+    refused(f"{tmp_path}/", "found a folder without")
     (tmp_path / "image.pth").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(600))
     refused(tmp_path / "image.pth", "is no checkpoint")
 
