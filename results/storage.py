@@ -89,7 +89,9 @@ def _set_up_sqlite(engine: sa.Engine, create: bool) -> None:
         # None: transactions begin where SQLAlchemy says, not where the driver guesses.
         connection.isolation_level = None
         connection.execute(f"PRAGMA busy_timeout={1000 * BUSY_SECONDS}")
-        _use_log(connection)
+        if create:
+            # It stays with the file, which may be another program's where it is only read.
+            _use_log(connection)
 
     @sa.event.listens_for(engine, "begin")
     def _(connection: sa.Connection) -> None:
