@@ -38,7 +38,7 @@ def resolve(options: RunOptions) -> TaskRecipe:
         raise plugins.unknown(
             "data set", options.dataset, list(task.datasets), "harness list datasets"
         )
-    path = options.config or _file_for(options)
+    path = recipe_file(options)
     values = _read(path)
     for key, value in _from_options(options).items():
         _assign(values, key, value)
@@ -54,6 +54,48 @@ def resolve(options: RunOptions) -> TaskRecipe:
             f"`{path.name}` is of scale `{recipe.scale}`: leave --scale {options.scale} out"
         )
     return recipe
+
+
+def recipe_file(options: RunOptions) -> Path:
+    """Where a cell's recipe comes from: a file of the user's, or one that comes with the task, by
+    its name or by scale and data set.
+
+    Raises:
+        RecipeError: there is none.
+    """
+    if options.config is None:
+        return _file_for(options)
+    if options.config.suffix or options.config.is_file():
+        return options.config
+    files = recipe_files(options.task)
+    if str(options.config) not in files:
+        raise RecipeError(
+            f"`{options.config}` is neither a recipe file nor one of task `{options.task}`: "
+            + ", ".join(files)
+        )
+    return files[str(options.config)]
+
+
+def require_family(recipe: TaskRecipe, family: str, options: RunOptions) -> None:
+    """Refuse a recipe that was published for other families of encoders.
+
+    Raises:
+        RecipeError: naming the recipes that are for this one, and how to take it all the same.
+    """
+    if recipe.families is None or family in recipe.families:
+        return
+    own = [
+        name
+        for name, path in recipe_files(options.task).items()
+        if _read(path).get("scale") == recipe.scale
+        and family in (_read(path).get("families") or ())
+        and _read(path).get("data", {}).get("name") == recipe.data.name
+    ]
+    instead = "".join(f"take --config {name} for it, or " for name in own)
+    raise RecipeError(
+        f"`{recipe_file(options).stem}` is a recipe for {', '.join(recipe.families)}, the encoder "
+        f"is of family {family}: {instead}use it all the same with --set families=null"
+    )
 
 
 def task_of(path: Path) -> str:
@@ -99,14 +141,20 @@ def as_yaml(recipe: TaskRecipe) -> str:
 
 
 def determining(recipe: BaseModel) -> dict[str, Any]:
-    """The fields that determine the numbers: all but those marked `FREE`."""
+    """The fields that determine the numbers: all but those marked `FREE`, and those marked `LATER`
+    that are at their default."""
+    from tasks.recipe import Section
+
+    if isinstance(recipe, Section):
+        recipe = recipe.identifying()
     kept: dict[str, Any] = {}
     dumped = recipe.model_dump(mode="json")
     for name, info in type(recipe).model_fields.items():
-        extra = info.json_schema_extra
-        if isinstance(extra, dict) and extra.get("determines") is False:
-            continue
         value = getattr(recipe, name)
+        extra = info.json_schema_extra
+        mark = extra.get("determines") if isinstance(extra, dict) else None
+        if mark is False or (mark is not None and value == info.default):
+            continue
         kept[name] = determining(value) if isinstance(value, BaseModel) else dumped[name]
     return kept
 

@@ -56,6 +56,7 @@ class Record(BaseModel):
         identity: exactly what determines the numbers. Its entries `backbone`, `told` (what its
             file does not say), `seed` and `control` tell runs of one setting apart; all other
             entries are the setting.
+        recipe: every setting in force; `derived` says what in it followed from the encoder.
         files: name -> sha256 of the predictions, scores and curves beside the record.
         encoder_at_step0: hashes of the encoder's parameters in the trainer and in the file.
         cost: seconds, samples a second, bytes of memory, device, steps executed.
@@ -81,6 +82,7 @@ class Record(BaseModel):
     control: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     recipe: dict[str, Any]
+    derived: list[str] = Field(default_factory=list)
     key_report: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)
     encoder_at_step0: dict[str, Any] | None = None

@@ -189,5 +189,15 @@ class Task(ABC):
         """A new encoder, for a task that makes one; None where the user names one."""
         return None
 
+    def fitted(self, recipe: Any, backbone: Backbone) -> tuple[Any, tuple[str, ...]]:
+        """The recipe with everything in it that follows from the encoder, and what that is, a line
+        each. Fitting it again changes nothing. Of two encoders under one recipe the rules are the
+        same, so a cell's identity holds the recipe as it was before.
+
+        Raises:
+            RecipeError: the encoder and the recipe do not go together.
+        """
+        return recipe, ()
+
     def prepare(self, recipe: Any, progress: Any = None) -> None:  # noqa: B027
         """Make what `dataset` reads, where it can be made; `progress(done, total)` is called."""

@@ -20,6 +20,10 @@ Colour = tuple[Positive, Positive, Positive]
 FREE: JsonDict = {"determines": False}
 """Marks a field that does not determine the numbers, so that a cell's identity leaves it out."""
 
+LATER: JsonDict = {"determines": "where set"}
+"""Marks a field that came after the first recorded cells: its default is what they were run with,
+so that their identity, which knows nothing of it, leaves it out there."""
+
 
 class Section(BaseModel):
     """A frozen group of settings; an unknown field is an error."""
@@ -27,6 +31,11 @@ class Section(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
     )
+
+    def identifying(self) -> Self:
+        """The form in which the section enters a cell's identity: of settings that follow from the
+        encoder the rule, which is the same for all encoders."""
+        return self
 
 
 class BackboneRecipe(Section):
@@ -105,7 +114,9 @@ class OptimizerRecipe(Section):
 class ScheduleRecipe(Section):
     """The learning rate as a function of the step, per publication."""
 
-    name: Literal["constant", "cosine", "step", "simmim_step", "simmim_cosine"] = "cosine"
+    name: Literal["constant", "cosine", "cosine_epoch", "step", "simmim_step", "simmim_cosine"] = (
+        "cosine"
+    )
     unit: Literal["step", "epoch"] = Field("step", description="unit of warmup and milestones")
     warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="length of the linear warm-up")
     warmup_factor: Annotated[float, Field(ge=0)] = Field(
@@ -166,6 +177,11 @@ class TaskRecipe(Section):
     scale: Literal["smoke", "tiny", "paper"]
     source: str = Field(
         "", description="publication or measurement behind the values", json_schema_extra=FREE
+    )
+    families: tuple[str, ...] | None = Field(
+        None,
+        description="encoder families that the publication's recipe is for; others are refused",
+        json_schema_extra=FREE,
     )
     protocol: Literal["finetune", "frozen"] = "finetune"
     backbone: BackboneRecipe

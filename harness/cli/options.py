@@ -26,7 +26,9 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Set a field of the recipe; repeatable."),
 ]
-Config = Annotated[Path | None, typer.Option(help="Recipe file in place of the shipped one.")]
+Config = Annotated[
+    Path | None, typer.Option(help="Recipe file, or the name of one that comes with the task.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Only the first N samples of each split.")]
 MaxSteps = Annotated[int | None, typer.Option(min=1, help="End training after N steps.")]
 Workers = Annotated[

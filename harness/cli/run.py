@@ -120,5 +120,5 @@ def _perform(options: RunOptions, console: Console, dry_run: bool) -> object:
     from harness.recipes import as_yaml
 
     planned = engine.plan(options, console)
-    console.show(as_yaml(planned.recipe))
-    return planned.recipe
+    console.show(as_yaml(planned.asked))
+    return planned.asked

@@ -23,7 +23,7 @@ def recipe(
     ] = "tiny",
     dataset: Annotated[str | None, typer.Option(help="Data set.")] = None,
     config: Annotated[
-        Path | None, typer.Option(help="Recipe file in place of the shipped one.")
+        Path | None, typer.Option(help="Recipe file, or the name of one that comes with the task.")
     ] = None,
     sets: Annotated[
         list[str] | None,

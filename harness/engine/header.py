@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from harness.engine.fit import workers
 from harness.engine.surroundings import device_name
+from harness.recipes import recipe_file
 
 if TYPE_CHECKING:
     from harness.console import Console
@@ -31,6 +32,8 @@ def header(plan: Plan, console: Console) -> None:
             f"{plan.task.name} on {recipe.data.name}, scale {recipe.scale}, "
             f"{recipe.protocol}{control}, seed {plan.options.seed}",
         ),
+        ("recipe", recipe_file(plan.options).stem),
+        *(("", line) for line in plan.derived),
         ("data", "; ".join(_counts(plan))),
         (
             "training",

@@ -28,6 +28,9 @@ class Plan:
     """A cell and everything that it needs.
 
     Attributes:
+        asked: the recipe before anything followed from the encoder, which others are run with too.
+        recipe: the one in force.
+        derived: what followed, a line each.
         identity: what determines the number, JSON-able.
         cell: hash of it, 64 hexadecimal digits.
         folder: where record, predictions and state lie.
@@ -37,7 +40,9 @@ class Plan:
 
     options: RunOptions
     task: Task
+    asked: TaskRecipe
     recipe: TaskRecipe
+    derived: tuple[str, ...]
     backbone: Backbone
     datasets: dict[Split, TaskDataset]
     identity: dict[str, Any]
@@ -76,23 +81,27 @@ def make(options: RunOptions, console: Console) -> Plan:
     """
     options = normalised(options)
     task = plugins.task(options.task)
-    recipe = recipes.resolve(options)
-    _require_devices(options, task, recipe)
-    backbone = encoder(options, task, recipe)
+    asked = recipes.resolve(options)
+    _require_devices(options, task, asked)
+    backbone = encoder(options, task, asked)
+    recipes.require_family(asked, backbone.spec.family, options)
+    recipe, derived = task.fitted(asked, backbone)
+    if recipe.backbone != asked.backbone:
+        backbone = encoder(options, task, recipe)
     datasets = _datasets(task, recipe, console)
     _require_samples(options, datasets)
     total = _total_steps(recipe, len(datasets["training"]))
     if recipe.train.max_steps is not None and recipe.train.max_steps >= total:
         # A limit that is not reached makes no other cell.
-        train = recipe.train.model_copy(update={"max_steps": None})
-        recipe = recipe.model_copy(update={"train": train})
+        train = {"train": recipe.train.model_copy(update={"max_steps": None})}
+        asked, recipe = asked.model_copy(update=train), recipe.model_copy(update=train)
     identity = {
         "task": task.name,
         "task_version": task.version,
         "backbone": backbone.spec.sha256,
         "told": recipe.backbone.told(),
         "data": {split: data.info.sha256 for split, data in datasets.items()},
-        "recipe": recipes.determining(recipe),
+        "recipe": recipes.determining(asked),
         "seed": options.seed,
         "control": options.control,
     }
@@ -101,7 +110,9 @@ def make(options: RunOptions, console: Console) -> Plan:
     return Plan(
         options=options,
         task=task,
+        asked=asked,
         recipe=recipe,
+        derived=derived,
         backbone=backbone,
         datasets=datasets,
         identity=identity,

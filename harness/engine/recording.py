@@ -54,6 +54,7 @@ def begin(plan: Plan, command: str, before: Record | None, resumed_from_step: in
         control=options.control,
         seed=options.seed,
         recipe=plan.recipe.model_dump(mode="json"),
+        derived=list(plan.derived),
         key_report=plan.backbone.key_report.as_dict(),
         data={split: asdict(data.info) for split, data in plan.datasets.items()},
         versions=surroundings.versions(),
@@ -126,7 +127,7 @@ def write_outputs(plan: Plan, outcome: Outcome, evaluation: Evaluation) -> Files
         files["resampled.parquet"] = predictions.write_columns(
             drawn | {evaluation.primary: evaluation.resampled}, folder / "resampled.parquet"
         )
-    results.write_text(folder / "recipe.yaml", recipes.as_yaml(plan.recipe))
+    results.write_text(folder / "recipe.yaml", recipes.as_yaml(plan.asked))
     _write_picture(plan, outcome, folder / "picture.png")
     return files
 

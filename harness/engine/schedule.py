@@ -33,6 +33,8 @@ class Schedule:
                 return self._ramp(step) * self.peak * scale
             case "cosine":
                 return self._cosine(step) * scale
+            case "cosine_epoch":
+                return self._cosine_epoch(step) * scale
             case "step":
                 return self._step(step) * scale
             case "simmim_step":
@@ -63,6 +65,14 @@ class Schedule:
         low = self.peak * self.recipe.min_factor
         return low + (self.peak - low) * 0.5 * (1 + cos(pi * min(1.0, share)))
 
+    def _cosine_epoch(self, step: int) -> float:
+        """Half a cosine over all epochs, set at the beginning of each, so that it ends above its
+        minimum; the warm-up multiplies it (mmcv's cosine policy, as PCT uses it)."""
+        epoch, epochs = step // self.steps_per_epoch, self.total_steps / self.steps_per_epoch
+        low = self.recipe.min_factor
+        share = low + (1 - low) * 0.5 * (1 + cos(pi * min(1.0, epoch / epochs)))
+        return self.peak * share * self._ramp_steps(step)
+
     def _step(self, step: int) -> float:
         """Multiplied by gamma at milestones, epochs counted whole; the warm-up multiplies it
         (mmcv's step policy, as ViTPose uses it)."""
@@ -71,7 +81,7 @@ class Schedule:
         return self.peak * self.recipe.gamma**passed * self._ramp_steps(step)
 
     def _ramp_steps(self, step: int) -> float:
-        """The warm-up of the step policy, whose length is always in steps."""
+        """The warm-up of mmcv's policies, whose length is always in steps."""
         length = self.recipe.warmup
         start = self.recipe.warmup_factor
         return 1.0 if step >= length else start + (1 - start) * step / length

@@ -12,6 +12,7 @@ import numpy as np
 
 from tasks.contract import DataInfo, Split, TaskDataset
 from tasks.pose.annotations import Images, Ints, People
+from tasks.pose.appearance import disturb
 from tasks.pose.crop import Region, augment, matrix, mirror, region, with_shape
 from tasks.pose.recipe import PoseRecipe
 from tasks.pose.samples import Samples, annotated, detected
@@ -93,6 +94,8 @@ class PoseDataset(TaskDataset):
             affine = mirror(affine, width)
             points, visible = points[self._flip], visible[self._flip]
         crop = cv2.warpAffine(image, affine, (size[1], size[0]), flags=cv2.INTER_LINEAR)
+        if rng is not None:
+            crop = disturb(crop, self.recipe.augmentation, rng)
         return {
             "image": np.ascontiguousarray(crop.transpose(2, 0, 1)),
             "keypoints": (points @ affine[:, :2].T + affine[:, 2]).astype(np.float32),

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from tasks.contract import DataInfo, RecipeError, Row, Term
+from tasks.contract import DataInfo, Row, Term
 from tasks.model import TaskModel
 from tasks.pose import codec
 from tasks.pose.crop import back_to_image
+from tasks.pose.fitting import fit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
 INITIAL_STD = 0.001
 """Of every convolution of the head (mmpose HeatmapHead, after Xiao et al. 2018)."""
 
+NORM_EPSILON = 1e-6
+"""Of the fixed norm before the head (PCT's encoder)."""
+
 
 class PoseModel(TaskModel):
-    """Heat maps from the last map of an encoder.
+    """Heat maps from the last map of an encoder, under its recipe fitted to it.
 
     Batches hold what `PoseDataset.item` gives: `image` (B,3,H,W), `keypoints` (B,K,2) and
     `visible` (B,K), and for predictions where the crop lies in its image.
@@ -40,19 +45,21 @@ class PoseModel(TaskModel):
         from tasks import openmmlab
 
         super().__init__(backbone)
+        channels, stride = backbone.feature_info[-1]
+        recipe, _ = fit(recipe, stride)
         self.recipe = recipe
         self.input_size = recipe.backbone.input_size
         self.flip = list(info.model["flip"])
+        self._simple = recipe.head.type == "simple"
         for name in backbone.unused_names("forward"):
             backbone.get_parameter(name).requires_grad_(False)
-        channels, stride = backbone.feature_info[-1]
-        _require_size(recipe, stride)
         head = openmmlab.load("mmpose.models.heads.heatmap_heads.heatmap_head").HeatmapHead
         self.head: nn.Module = head(
             in_channels=channels,
             out_channels=len(self.flip),
             deconv_out_channels=recipe.head.deconv_channels,
             deconv_kernel_sizes=recipe.head.deconv_kernels,
+            final_layer={"kernel_size": 3, "padding": 1} if self._simple else {"kernel_size": 1},
         )
         self._codec = codec.decoder(recipe.codec, self.input_size)
 
@@ -71,7 +78,14 @@ class PoseModel(TaskModel):
 
     def maps(self, images: Tensor) -> Tensor:
         """(B, K, rows, columns) of the head, as they are trained."""
-        found: Tensor = self.head(self.backbone(images))
+        x = self.backbone(images)[-1]
+        if self.recipe.head.norm == "fixed":
+            normed = functional.layer_norm(x.movedim(1, -1), x.shape[1:2], eps=NORM_EPSILON)
+            x = normed.movedim(-1, 1)
+        if self._simple:
+            size = self.recipe.codec.heatmap_size
+            x = functional.interpolate(functional.relu(x), size, mode="bilinear")
+        found: Tensor = self.head((x,))
         return found
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
@@ -176,21 +190,3 @@ def rows(
 
 def _array(values: Tensor) -> NDArray[np.float64]:
     return values.cpu().numpy().astype(np.float64)
-
-
-def _require_size(recipe: PoseRecipe, stride: int) -> None:
-    if any(side % stride for side in recipe.backbone.input_size):
-        raise RecipeError(
-            f"pose needs an input size in multiples of the encoder's stride {stride}, "
-            f"backbone.input_size is {recipe.backbone.input_size}"
-        )
-    grow = 2 ** len(recipe.head.deconv_channels)
-    given = tuple(side // stride * grow for side in recipe.backbone.input_size)
-    if given != recipe.codec.heatmap_size:
-        raise RecipeError(
-            f"the head gives maps of {given[0]}x{given[1]} (input {recipe.backbone.input_size}, "
-            f"stride {stride}, {len(recipe.head.deconv_channels)} deconvolutions), "
-            f"codec.heatmap_size is {recipe.codec.heatmap_size}: make that "
-            f"[{given[0]},{given[1]}], or give head.deconv_channels and head.deconv_kernels "
-            "another number of entries, each of which doubles the map"
-        )

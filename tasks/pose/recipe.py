@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.recipe import FREE, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
+from tasks.recipe import FREE, LATER, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
 NonNegative = Annotated[float, Field(ge=0)]
 Cells = Annotated[int, Field(ge=2)]
@@ -99,18 +99,78 @@ class CodecRecipe(Section):
 
 
 class HeadRecipe(Section):
-    """Deconvolutions on the last map, then a convolution to one map a joint."""
+    """What makes one map a joint out of the encoder's last map.
 
+    `deconvolution`: deconvolutions that each double the map, then a 1x1 convolution; as many as
+    lead to maps of `codec.heatmap_size`, unless they are listed. `simple`: ReLU, bilinear
+    enlargement to the size that they would lead to, a 3x3 convolution (ViTPose).
+    """
+
+    type: Literal["deconvolution", "simple"] = Field("deconvolution", json_schema_extra=LATER)
+    norm: Literal["none", "fixed"] = Field(
+        "none",
+        description="fixed: a layer norm without parameters before the head",
+        json_schema_extra=LATER,
+    )
     loss: Literal["mse", "cross_entropy"] = Field(
         "mse", description="mean squared error of maps, or cross-entropy over the cells of a map"
     )
-    deconv_channels: tuple[Count, ...] = (256, 256)
-    deconv_kernels: tuple[Literal[2, 3, 4], ...] = (4, 4)
+    channels: Count = Field(
+        256, description="of each deconvolution that is not listed", json_schema_extra=FREE
+    )
+    kernel: Literal[2, 3, 4] = Field(4, description="likewise", json_schema_extra=FREE)
+    deconv_channels: tuple[Count, ...] | None = Field(
+        None, description="of each deconvolution; null: what the encoder's stride needs"
+    )
+    deconv_kernels: tuple[Literal[2, 3, 4], ...] | None = Field(None, description="likewise")
 
     @model_validator(mode="after")
     def _as_many(self) -> Self:
-        if len(self.deconv_channels) != len(self.deconv_kernels):
+        channels, kernels = self.deconv_channels, self.deconv_kernels
+        if (channels is None) != (kernels is None) or len(channels or ()) != len(kernels or ()):
             raise ValueError("`head` needs as many `deconv_kernels` as `deconv_channels`")
+        if self.type == "simple" and channels:
+            raise ValueError("a `simple` head has no `deconv_channels` and `deconv_kernels`")
+        return self
+
+    def identifying(self) -> Self:
+        """As for a stride of 16, whose deconvolutions recipes used to list."""
+        if self.deconv_channels is not None:
+            return self
+        return self.with_deconvolutions(2 if self.type == "deconvolution" else 0)
+
+    def with_deconvolutions(self, count: int) -> Self:
+        """The same with so many deconvolutions listed."""
+        return self.model_copy(
+            update={
+                "deconv_channels": (self.channels,) * count,
+                "deconv_kernels": (self.kernel,) * count,
+            }
+        )
+
+
+class JitterRecipe(Section):
+    """Reach of each change: factors are in 1 - reach to 1 + reach, the hue is a share of a turn."""
+
+    brightness: Fraction
+    contrast: Fraction
+    saturation: Fraction
+    hue: Annotated[float, Field(ge=0, le=0.5)]
+
+
+class GridDropoutRecipe(Section):
+    """GridMask (Chen et al. 2020), as albumentations has it."""
+
+    probability: Fraction
+    unit: tuple[Cells, Cells] = Field(description="least and largest cell of the grid, in pixels")
+    ratio: Annotated[float, Field(gt=0, lt=1)] = Field(
+        description="side of the black square of a cell, as a share of the cell's"
+    )
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.unit[0] > self.unit[1]:
+            raise ValueError("`grid_dropout.unit` is the least and the largest cell")
         return self
 
 
@@ -127,6 +187,12 @@ class AugmentationRecipe(Section):
     scale_probability: Fraction = 1.0
     rotation: NonNegative = Field(80.0, description="degrees")
     rotation_probability: Fraction = 0.6
+    jitter: JitterRecipe | None = Field(
+        None, description="change the colours of every crop", json_schema_extra=LATER
+    )
+    grid_dropout: GridDropoutRecipe | None = Field(
+        None, description="blacken squares of a grid", json_schema_extra=LATER
+    )
 
 
 class TestRecipe(Section):

@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 _EXPLANATION = """\
 pose: where are the joints of the person in a given box?
 
-Trained: the encoder and mmpose's heat-map head (deconvolutions, then a 1x1 convolution) on crops
-  of people: the box, widened by a quarter, brought to the input's shape by an affine map.
+Trained: the encoder and mmpose's heat-map head on crops of people: the box, widened by a quarter,
+  brought to the input's shape by an affine map. The head: as many deconvolutions as lead from the
+  encoder's last map to the recipe's heat maps (3 for a stride of 32, 2 for 16), then a 1x1
+  convolution; or ViTPose's simple decoder (head.type=simple).
 Augmentation: mirror, half a body, shift, scale and rotation of the box, as in mmpose.
 Loss: `mse`, the mean squared error of heat maps with a Gaussian at each joint (the published
   recipes); `cross_entropy`, over the cells of each joint's map, which learns more in a few thousand
@@ -63,6 +65,11 @@ class Pose(Task):
         from tasks.pose.model import PoseModel
 
         return PoseModel(backbone, recipe, info)
+
+    def fitted(self, recipe: PoseRecipe, backbone: Backbone) -> tuple[PoseRecipe, tuple[str, ...]]:
+        from tasks.pose.fitting import fit
+
+        return fit(recipe, backbone.feature_info[-1].stride)
 
     def evaluate(self, rows: list[Row], dataset: PoseDataset) -> Evaluation:
         from tasks.pose.metrics import evaluate

@@ -8,15 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageEnhance, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps
+
+from tasks.colours import jitter
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tasks.pretraining.contrastive.recipe import ColourRecipe
-
-_TURN = 256
-"""Pillow's hues are bytes, a whole turn being 256."""
 
 
 def change(
@@ -32,7 +31,8 @@ def change(
     """
     changed = Image.fromarray(np.ascontiguousarray(image))
     if rng.random() < recipe.jitter:
-        changed = _jitter(changed, recipe, rng)
+        factors = (recipe.brightness, recipe.contrast, recipe.saturation)
+        changed = jitter(changed, factors, recipe.hue, rng)
     if rng.random() < recipe.grey:
         changed = changed.convert("L").convert("RGB")
     if rng.random() < recipe.blur[view]:
@@ -40,33 +40,3 @@ def change(
     if rng.random() < recipe.solarize[view]:
         changed = ImageOps.solarize(changed)
     return np.asarray(changed)
-
-
-def _jitter(image: Image.Image, recipe: ColourRecipe, rng: np.random.Generator) -> Image.Image:
-    """The four changes in an order that is drawn, too."""
-    factors = {
-        name: rng.uniform(1 - reach, 1 + reach)
-        for name, reach in (
-            ("brightness", recipe.brightness),
-            ("contrast", recipe.contrast),
-            ("saturation", recipe.saturation),
-        )
-    }
-    turn = rng.uniform(-recipe.hue, recipe.hue)
-    for name in rng.permutation([*factors, "hue"]):
-        image = _turned(image, turn) if name == "hue" else _ENHANCE[name](image, factors[name])
-    return image
-
-
-def _turned(image: Image.Image, turn: float) -> Image.Image:
-    hue, saturation, value = image.convert("HSV").split()
-    shifted = (np.asarray(hue).astype(np.int32) + round(turn * _TURN)) % _TURN
-    hue = Image.fromarray(shifted.astype(np.uint8))
-    return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
-
-
-_ENHANCE = {
-    "brightness": lambda image, factor: ImageEnhance.Brightness(image).enhance(factor),
-    "contrast": lambda image, factor: ImageEnhance.Contrast(image).enhance(factor),
-    "saturation": lambda image, factor: ImageEnhance.Color(image).enhance(factor),
-}

@@ -21,6 +21,13 @@ CASES: dict[str, dict[str, Any]] = {
         "warmup_factor": 0.001,
         "milestones": (170, 200),
     },
+    "pct_pose_swinv2_base": {
+        "name": "cosine_epoch",
+        "unit": "epoch",
+        "warmup": 500,
+        "warmup_factor": 0.001,
+        "min_factor": 1e-5,
+    },
     "simmim_pretrain_vit_base": {
         "name": "simmim_step",
         "unit": "epoch",

@@ -1,0 +1,44 @@
+"""Random brightness, contrast, saturation and hue of Pillow images, for any task."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageEnhance
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_TURN = 256
+"""Pillow's hues are bytes, a whole turn being 256."""
+
+_ENHANCE = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+
+
+def jitter(
+    image: Image.Image, reaches: Sequence[float], hue: float, rng: np.random.Generator
+) -> Image.Image:
+    """Change an RGB image by factors and a turn of the hue, in an order that is drawn, too.
+
+    Args:
+        image: of any size.
+        reaches: of brightness, contrast and saturation: factors are in 1 - reach to 1 + reach.
+        hue: largest turn either way, as a share of a whole one.
+        rng: decides everything.
+    """
+    factors = [rng.uniform(1 - reach, 1 + reach) for reach in reaches]
+    turn = rng.uniform(-hue, hue)
+    for number in rng.permutation(len(factors) + 1):
+        if number == len(factors):
+            image = _turned(image, turn)
+        else:
+            image = _ENHANCE[number](image).enhance(factors[number])
+    return image
+
+
+def _turned(image: Image.Image, turn: float) -> Image.Image:
+    hue, saturation, value = image.convert("HSV").split()
+    shifted = (np.asarray(hue).astype(np.int32) + round(turn * _TURN)) % _TURN
+    hue = Image.fromarray(shifted.astype(np.uint8))
+    return Image.merge("HSV", (hue, saturation, value)).convert("RGB")
