@@ -76,7 +76,7 @@ def test_initialise_draws_the_head_alone() -> None:
 def test_a_map_size_that_the_head_does_not_give_is_refused() -> None:
     given = recipe("smoke")
     wrong = given.model_copy(
-        update={"codec": given.codec.model_copy(update={"heatmap_size": (64, 64)})}
+        update={"codec": given.codec.model_copy(update={"heatmap_size": (40, 40)})}
     )
     with pytest.raises(RecipeError, match="32x32"):
         PoseModel(encoder(), wrong, PoseDatasetInfo())  # type: ignore[arg-type]
