@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import RectBivariateSpline
 from torch import Tensor
 from torch.nn import functional
 
@@ -64,6 +63,9 @@ def resize_relative(table: Tensor, old: Grid, new: Grid, extra: int = 3) -> Tens
         LoadError: an axis of the old table has fewer than 4 offsets, too few for the spline, or
             the table is not that of the old grid.
     """
+    # Half a second to import, and needed at another size alone.
+    from scipy.interpolate import RectBivariateSpline
+
     spans = [2 * side - 1 for side in old]
     count = spans[0] * spans[1]
     if table.shape[:-1] != (count + extra,):
