@@ -38,7 +38,8 @@ class Masked(NamedTuple):
         reconstruction: (B,3,H,W), in the checkpoint's own normalised pixels (or, for an MAE trained
             on them, per-patch normalised ones), as its decoder gives it. Where the objective has
             no pixels, what the file predicts of each cell: BEiT: scores of visual tokens
-            (B,vocabulary,h,w); iBOT, DINOv2: nothing (B,0,h,w).
+            (B,vocabulary,h,w); EVA-02: features of its teacher (B,features,h,w); iBOT, DINOv2 and
+            DINOv3: nothing (B,0,h,w).
     """
 
     features: Tensor

@@ -6,11 +6,14 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+
 from backbones.errors import LoadError
 from backbones.families.arch import (
     HEAD,
     PATCH,
     TABLE,
+    ask,
     check_heads,
     check_norm,
     depth_of,
@@ -18,6 +21,7 @@ from backbones.families.arch import (
     heads,
     need,
     norm_note,
+    perhaps,
     read_fields,
     rows_of,
     square_side,
@@ -34,6 +38,8 @@ DINOV3_HEADS = {384: 6, 768: 12, 1024: 16, 1280: 20, 4096: 32}
 """Heads of the published DINOv3 ViTs (Simeoni et al., 2025)."""
 DINOV3_SIZE = (256, 256)
 """Their global crops."""
+_ROUNDING = 0.01
+"""Of periods, which are published as bfloat16."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,11 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         "num_classes": rows_of(tensors, "head.weight", HEAD),
         "target_dim": rows_of(tensors, "decoder.lm_head.weight", ("features", "width")),
     }
+    if rope == DINOV3 and not found["reg_tokens"] and "reg_tokens" not in given:
+        raise LoadError(
+            "the file has no storage_tokens, which every published DINOv3 has; if it was trained "
+            "without, give arch={'reg_tokens': 0}"
+        )
     found |= _mlp(tensors) | _qkv(tensors)
     if rope == EVA02 and "rope_grid" not in given:
         notes += ("rotary positions of a 16x16 grid, as published: the file does not tell",)
@@ -158,13 +169,18 @@ def describe(tensors: Tensors, given: Arch) -> Described:
 def _heads(tensors: Tensors, width: int, given: Arch, rope: str) -> tuple[int, tuple[str, ...]]:
     if "num_heads" in given:
         return given["num_heads"], ()
-    if periods := rows_of(tensors, PERIODS, ("periods",)):
-        # One for the two channels that turn together, on each of two axes.
-        return max(1, width // (4 * periods)), ()
     if rope == DINOV3 and width in DINOV3_HEADS:
         number = DINOV3_HEADS[width]
         return number, (f"num_heads={number} as in the published DINOv3 (width {width})",)
-    return heads(width, given)
+    periods = perhaps(tensors, PERIODS, ("periods",))
+    if periods is None:
+        return heads(width, given)
+    # One for the two channels that turn together, on each of two axes.
+    count = len(periods)
+    published = 100 ** (torch.arange(count) / count)
+    if count < 2 or ((periods / published - 1).abs() > _ROUNDING).any():
+        raise ask("num_heads", "its periods are not those of the published DINOv3")
+    return max(1, width // (4 * count)), ()
 
 
 def _mlp(tensors: Tensors) -> dict[str, Any]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 
+from backbones.errors import LoadError
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
 
+_PERIODS = "rope_embed.periods"
 _RENAMED = {
     "mask_token": "decoder.mask_token",
     "storage_tokens": "encoder.reg_token",
-    "rope_embed.periods": "encoder.rope.periods",
+    _PERIODS: "encoder.rope.periods",
 }
 _LOCAL = "local_cls_norm."
 _SCALE = re.compile(r"^(blocks\.\d+)\.ls([12])\.gamma$")
@@ -27,10 +29,13 @@ class Dinov3Format(Format):
         names = checkpoint.tensors
         if "blocks.0.attn.qkv.weight" not in names or "cls_token" not in names:
             return None
-        found = [n for n in ("rope_embed.periods", "storage_tokens") if n in names]
-        return f"{' and '.join(found)}, as DINOv3 has them" if found else None
+        return f"{_PERIODS}, as DINOv3 has them" if _PERIODS in names else None
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
+        if _PERIODS not in checkpoint.tensors:
+            raise LoadError(
+                f"{checkpoint.path} has no {_PERIODS}, which DINOv3's code writes; it is not whole"
+            )
         renaming = Renaming()
         for name, value in checkpoint.tensors.items():
             if name.startswith(_LOCAL):

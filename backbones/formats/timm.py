@@ -1,5 +1,5 @@
-"""State dicts under timm's names for VisionTransformer, Beit and Eva; fine-tuned SimMIM files, and the
-encoders that DINO and iBOT publish, have the same."""
+"""State dicts under timm's names for VisionTransformer, Beit and Eva; fine-tuned SimMIM files, and
+the encoders that DINO and iBOT publish, have the same."""
 
 from __future__ import annotations
 

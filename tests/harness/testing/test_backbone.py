@@ -19,7 +19,7 @@ def encoder(family: str = "beit", size: Any = (32, 48)) -> Any:
     return backbones.create(family, arch, size, seed=0)
 
 
-@pytest.mark.parametrize("family", ["beit", "vit"])
+@pytest.mark.parametrize("family", ["beit", "vit", "eva"])
 @pytest.mark.parametrize("size", [(32, 48), (100, 131), 17], ids=str)
 def test_our_encoders_keep_the_contract(family: str, size: Any) -> None:
     check_backbone(encoder(family, size))
