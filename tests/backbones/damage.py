@@ -19,17 +19,20 @@ def outputs(path: Path, options: dict[str, Any]) -> Tensor:
     return torch.cat([found.flatten() for found in maps])
 
 
-def refused_or_the_same(path: Path, state: dict[str, Tensor], **options: Any) -> int:
-    """Check every third tensor outside the second block; return how many files were refused.
+def refused_or_the_same(
+    path: Path, state: dict[str, Tensor], every: int = 3, **options: Any
+) -> int:
+    """Check every so many tensors outside the second block; return how many files were refused.
 
     Args:
         path: where the files are written.
         state: of a whole file.
+        every: how many tensors on is the next that is tried.
         options: to load it with.
     """
     torch.save({"model": state}, path)
     whole, count = outputs(path, options), 0
-    for name in [name for name in state if not name.startswith("blocks.1.")][::3]:
+    for name in [name for name in state if not name.startswith("blocks.1.")][::every]:
         rest = {n: value for n, value in state.items() if n != name}
         for mutant in (rest, rest | {f"{name}_": state[name]}):
             torch.save({"model": mutant}, path)
