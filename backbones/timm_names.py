@@ -82,9 +82,10 @@ def _eva(model: Any) -> dict[str, Any] | None:
     """EVA, EVA-02 and DINOv3; others of timm's class place or normalise their queries otherwise, or
     have no class token."""
     block, rope = model.blocks[0], model.rope
+    attention: Any = block.attn
     mlp = _is_gelu(block.mlp) or _is_swiglu(block.mlp) or type(block.mlp) is SwiGLU
-    plain = type(block) is EvaBlock and type(block.attn) is EvaAttention and mlp
-    absent = (block.attn.q_norm, model.norm_pre)
+    plain = type(block) is EvaBlock and type(attention) is EvaAttention and mlp
+    absent = (attention.q_norm, model.norm_pre)
     if not plain or model.cls_token is None or any(type(m) is not nn.Identity for m in absent):
         return None
     if rope is None and _is_gelu(block.mlp):

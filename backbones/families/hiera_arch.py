@@ -75,7 +75,7 @@ class HieraArch:
     @property
     def unit(self) -> int:
         """Side of a mask unit in patches: what the last stage could pool to one cell."""
-        return 2 ** (len(self.depths) - 1)
+        return 1 << (len(self.depths) - 1)
 
     @property
     def widths(self) -> Stages:

@@ -113,7 +113,7 @@ def attention_probabilities(attention: MaskUnitAttention, tokens: Tensor) -> Ten
     if pooling > 1:
         query = query.unflatten(3, (pooling, -1)).amax(dim=3)
     inner = ((query * attention.scale) @ key.transpose(-1, -2)).softmax(dim=-1)
-    whole = inner.new_zeros(*inner.shape[:2], inner.shape[3], units, inner.shape[4], units)
+    whole: Tensor = inner.new_zeros(*inner.shape[:2], inner.shape[3], units, inner.shape[4], units)
     each = torch.arange(units)
     # Indices apart from each other come first: (units,B,heads,Q/unit,K/unit).
     whole[:, :, :, each, :, each] = inner.permute(2, 0, 1, 3, 4)
