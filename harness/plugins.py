@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "pose": "tasks.pose.task:Pose",
     "pretraining": "tasks.pretraining.task:Pretraining",
+    "supervised_pretraining": "tasks.pretraining.supervised.task:SupervisedPretraining",
+    "contrastive_pretraining": "tasks.pretraining.contrastive.task:ContrastivePretraining",
 }
 
 

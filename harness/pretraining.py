@@ -17,9 +17,16 @@ if TYPE_CHECKING:
     from harness.console import Console
     from harness.options import RunOptions
     from results import Record
+    from tasks.pretraining.contract import EncoderTask
     from tasks.pretraining.evidence import Evidence
-    from tasks.pretraining.recipe import PretrainingRecipe
-    from tasks.pretraining.task import Pretraining
+
+OBJECTIVES = {
+    "simmim": "pretraining",
+    "mae": "pretraining",
+    "supervised": "supervised_pretraining",
+    "contrastive": "contrastive_pretraining",
+}
+"""Which task trains an encoder for an objective."""
 
 ENCODER = "encoder.safetensors"
 RECIPE = "recipe.yaml"
@@ -58,7 +65,7 @@ def pretrain(options: RunOptions, name: str, output: Path, command: str, console
     """Train an encoder, or continue, and export it; return its folder.
 
     Args:
-        options: of the run, whose task is `pretraining`.
+        options: of the run, whose task is one of `OBJECTIVES`.
         name: of the encoder.
         output: where its folder is made: `output/name/`.
         command: what the user asked for, to be kept.
@@ -103,22 +110,20 @@ def verify(
     Raises:
         UserError, RecipeError, DataError, LoadError: what the user can mend.
     """
-    from tasks.pretraining.evidence import measure
-
     path = _file(name_or_path)
     recipe = _recipe_of(path, scenes, config)
-    task = cast("Pretraining", plugins.task("pretraining"))
-    backbone = _load(path, recipe)
+    task = _task(recipe.task)
+    backbone = _load(path, recipe, task)
     with console.phase("prepare", None, "images") as advance:
         task.prepare(recipe, totals(advance))
-    seen, unseen = task.dataset(recipe, "training"), task.dataset(recipe, "test")
-    with console.phase("verify", len(unseen), "images") as advance:
-        evidence = measure(backbone, recipe, seen, unseen, advance=advance)
+    seen, unseen = (task.dataset(recipe, split).info for split in ("training", "test"))
+    with console.phase("verify", unseen.count, "images") as advance:
+        evidence = task.evidence(backbone, recipe, advance)
     found = evidence.as_dict() | {
         "sha256": backbone.spec.sha256,
-        "split": unseen.info.split,
-        "data": unseen.info.sha256,
-        "position_mean_of": seen.info.sha256,
+        "split": unseen.split,
+        "data": unseen.sha256,
+        "trained_on": seen.sha256,
     }
     beside = path.with_name(EVIDENCE)
     if update or not beside.exists():
@@ -133,6 +138,8 @@ def differences(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
     if recorded.get("sha256") != found["sha256"]:
         lines.append(f"the file's sha256 is {found['sha256']}, recorded {recorded.get('sha256')}")
     old, new = _figures(recorded), _figures(found)
+    if not old:
+        raise UserError("`evidence.json` is not of this version: write it with --update")
     for name in sorted(old.keys() | new.keys()):
         if name not in old or name not in new:
             lines.append(f"{name}: recorded {old.get(name)}, found {new.get(name)}")
@@ -145,9 +152,10 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
     """Write encoder and decoder, recipe, loss curve and provenance into `folder`."""
     import backbones
 
-    recipe = cast("PretrainingRecipe", recipes.load_resolved("pretraining", record.recipe))
+    task = _task(record.task)
+    recipe: Any = recipes.load_resolved(record.task, record.recipe)
     source = _run_folder(options, record)
-    backbone = _trained(recipe, options.seed, source, record.cell)
+    backbone = _trained(task, recipe, options.seed, source, record.cell)
     before = _before(recipe, record)
     seen = record.step * recipe.train.batch_size
     provenance = {
@@ -167,10 +175,10 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
     world = recipe.data.name == "microworld"
     metadata = {
         "name": name,
-        "objective": recipe.mask.name,
+        "objective": task.objective(recipe),
         "licence": "as this package" if world else "that of the images",
         "data": f"{recipe.data.name}, {record.data['training']['count']} images, "
-        f"{seen + _images_seen(before)} views",
+        f"{seen + _images_seen(before)} seen",
         "evidence": None,
         "cell": record.cell,
     }
@@ -181,7 +189,7 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
     backbones.save(backbone, folder / ENCODER, metadata)
 
 
-def _before(recipe: PretrainingRecipe, record: Record) -> dict[str, Any] | None:
+def _before(recipe: Any, record: Record) -> dict[str, Any] | None:
     """What training went on from: the file's hash, and the provenance that lies beside it."""
     start = recipe.encoder.start
     if start is None:
@@ -199,14 +207,17 @@ def _images_seen(before: dict[str, Any] | None) -> int:
     return int(provenance["images_seen"]) + _images_seen(provenance.get("start"))
 
 
-def _trained(recipe: PretrainingRecipe, seed: int, source: Path, cell: str) -> Backbone:
+def _task(name: str) -> EncoderTask:
+    return cast("EncoderTask", plugins.task(name))
+
+
+def _trained(task: EncoderTask, recipe: Any, seed: int, source: Path, cell: str) -> Backbone:
     """The encoder as the run's last state has it."""
     from harness.engine import state
 
     last = state.read(source, cell)
     if last is None:
         raise UserError(f"the state of the finished run is gone from `{source}`: remove the folder")
-    task = cast("Pretraining", plugins.task("pretraining"))
     backbone = task.encoder(recipe, seed)
     average = last["average"]
     values = last["model"] if average is None else average["values"]
@@ -245,36 +256,42 @@ def _file(name_or_path: str) -> Path:
     return path
 
 
-def _recipe_of(path: Path, scenes: int, config: Path | None) -> PretrainingRecipe:
+def _recipe_of(path: Path, scenes: int, config: Path | None) -> Any:
     from harness.options import RunOptions
 
     source = config or path.with_name(RECIPE)
     if not source.is_file():
         raise UserError(f"`{source}` is missing: give the encoder's recipe with --config")
-    options = RunOptions(task="pretraining", config=source, sets=(f"data.test={scenes}",))
-    return cast("PretrainingRecipe", recipes.resolve(options))
+    task = recipes.task_of(source)
+    if task not in OBJECTIVES.values():
+        raise UserError(
+            f"`{source}` is for the task `{task}`: give the encoder's own with --config"
+        )
+    options = RunOptions(task=task, config=source, sets=(f"data.test={scenes}",))
+    return recipes.resolve(options)
 
 
-def _load(path: Path, recipe: PretrainingRecipe) -> Backbone:
+def _load(path: Path, recipe: Any, task: EncoderTask) -> Backbone:
     import backbones
 
     arch = {"num_heads": recipe.encoder.num_heads}
     if recipe.encoder.decoder_num_heads is not None:
         arch["decoder_num_heads"] = recipe.encoder.decoder_num_heads
     return backbones.load(
-        str(path), input_size=recipe.backbone.input_size, arch=arch, keep=("decoder",)
+        str(path), input_size=recipe.backbone.input_size, arch=arch, keep=task.keep
     )
 
 
 def _figures(evidence: dict[str, Any]) -> dict[str, float]:
-    """Every figure of the evidence by a flat name."""
-    try:
-        fillers, ratios = evidence["fillers"], evidence["ratios"]
-        flat = {"scenes": float(evidence["scenes"]), "masked_l1": evidence["masked_l1"]["value"]}
-        flat |= {f"filler {name}": value for name, value in fillers.items()}
-        return flat | {f"ratio {name}": entry["value"] for name, entry in ratios.items()}
-    except (KeyError, TypeError, AttributeError):
-        raise UserError("`evidence.json` is not of this version: write it with --update") from None
+    """Every figure of the evidence by its path; standard errors, and gates, which repeat figures,
+    are none."""
+    flat: dict[str, float] = {}
+    for name, value in evidence.items():
+        if isinstance(value, dict):
+            flat |= {f"{name} {key}": each for key, each in _figures(value).items()}
+        elif isinstance(value, int | float) and not isinstance(value, bool) and name != "error":
+            flat[name] = float(value)
+    return flat
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -56,6 +56,18 @@ def resolve(options: RunOptions) -> TaskRecipe:
     return recipe
 
 
+def task_of(path: Path) -> str:
+    """The task that a recipe file is for.
+
+    Raises:
+        RecipeError: it cannot be read, or names none.
+    """
+    task = _read(path).get("task")
+    if not isinstance(task, str):
+        raise RecipeError(f"the recipe `{path}` has no `task`")
+    return task
+
+
 def backbone_arch(sets: Sequence[str]) -> dict[str, Any] | None:
     """What `--set backbone.FIELD=VALUE` gives of an encoder's architecture, for its file alone.
 

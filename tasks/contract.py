@@ -146,6 +146,8 @@ class Task(ABC):
         recipes: folder with the recipe files, `<scale>.yaml` or `<scale>-<dataset>.yaml`.
         datasets: name -> one line on what it is, `microworld` first.
         Recipe: the settings, a frozen model.
+        one_process: whether a sample's loss depends on the others of the batch, so that training
+            cannot be shared.
     """
 
     name: ClassVar[str]
@@ -154,6 +156,7 @@ class Task(ABC):
     recipes: ClassVar[Path]
     datasets: ClassVar[dict[str, str]]
     Recipe: ClassVar[type[TaskRecipe]]
+    one_process: ClassVar[bool] = False
 
     @abstractmethod
     def dataset(self, recipe: Any, split: Split) -> TaskDataset: ...

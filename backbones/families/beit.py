@@ -14,16 +14,24 @@ from typing import Any, cast
 import torch
 from timm.models.beit import Beit
 from torch import Tensor, nn
+from torch.nn import functional
 
 from backbones.contract import Backbone, BackboneSpec, Masked
 from backbones.errors import LoadError
 from backbones.families import initialise as init
-from backbones.families.arch import check_head, from_dict, heads, read_fields, shorten
+from backbones.families.arch import ask, check_head, from_dict, heads, read_fields, shorten
 from backbones.families.beit_arch import BIAS, OWN, POSITIONS, SHARED, BeitArch, checked, describe
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
+from backbones.families.mae_decoder import POSITIONS as DECODER_POSITIONS
+from backbones.families.mae_decoder import MaeDecoder, check_equally_hidden
 from backbones.families.mask_token import MaskToken
 from backbones.families.pixel_decoder import PixelDecoder
-from backbones.families.positions import grid_of, resize_absolute, resize_relative
+from backbones.families.positions import (
+    grid_of,
+    resize_absolute,
+    resize_relative,
+    sine_cosine,
+)
 from backbones.families.tokens import TokenBackbone
 
 
@@ -44,7 +52,7 @@ class BeitFamily(Family):
             given["num_heads"] = heads(given["embed_dim"], given)[0]
         if "embed_dim" in given:
             given.setdefault("mlp_hidden", 4 * given["embed_dim"])
-        if "decoder" in keep:
+        if "decoder" in keep and not given.get("decoder_embed_dim"):
             given.setdefault("decoder_stride", given.get("patch_size", 0))
         return dataclasses.asdict(checked(given))
 
@@ -62,9 +70,11 @@ class BeitFamily(Family):
             rules.append(f"{by} by geometric spline")
             for name in tables:
                 values[name] = resize_relative(tensors[name], old, new)
-            if POSITIONS in tensors:
-                values[POSITIONS] = resize_absolute(tensors[POSITIONS], 1, old, new, "bicubic")
-                converted[f"position table {by}, bicubic"] = [POSITIONS]
+            absolute = [name for name in (POSITIONS, DECODER_POSITIONS) if name in tensors]
+            for name in absolute:
+                values[name] = resize_absolute(tensors[name], 1, old, new, "bicubic")
+            if absolute:
+                converted[f"position table {by}, bicubic"] = absolute
         if shape.block_tables and not shape.shared_table and SHARED in tensors:
             rules.append("one for all copied to each block")
             shared = values.pop(SHARED)
@@ -77,7 +87,9 @@ class BeitFamily(Family):
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
     ) -> Backbone:
         arch = from_dict(BeitArch, spec.arch)
-        if "decoder" in keep and not (arch.decoder_stride or arch.vocabulary):
+        if "decoder" in keep and arch.decoder_embed_dim:
+            _check_mae(arch)
+        elif "decoder" in keep and not (arch.decoder_stride or arch.vocabulary):
             raise LoadError("the file has a mask token but no decoder to keep")
         check_head(arch.num_classes, keep)
         return BeitBackbone(spec, arch, input_size, drop_path, keep)
@@ -115,11 +127,7 @@ class BeitBackbone(TokenBackbone):
         super().__init__(spec, encoder, input_size, arch.patch_size, 1, arch.pool, drop_path)
         self.arch = arch
         if "decoder" in keep:
-            self.decoder = (
-                MaskToken((1, 1, arch.embed_dim), arch.vocabulary)
-                if arch.vocabulary
-                else PixelDecoder(arch.embed_dim, arch.embed_dim, arch.decoder_stride)
-            )
+            self.decoder = _decoder(arch, grid)
         if "head" in keep:
             self.head = nn.Linear(arch.embed_dim, arch.num_classes)
 
@@ -128,21 +136,47 @@ class BeitBackbone(TokenBackbone):
         return tokens if self.encoder.pos_embed is None else tokens + self.encoder.pos_embed
 
     def run(self, tokens: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
-        shared = self.encoder.rel_pos_bias() if self.arch.shared_table else None
+        return self._run(tokens, self.encoder.rel_pos_bias() if self.arch.shared_table else None)
+
+    def _run(self, tokens: Tensor, shared: Tensor | None) -> Iterator[tuple[nn.Module, Tensor]]:
         for block in self.encoder.blocks:
             tokens = block(tokens, shared_rel_pos_bias=shared)
             yield block, tokens
 
     def masked(self, images: Tensor, mask: Tensor) -> Masked:
+        """As the contract says; for MAE every image must have equally many patches hidden.
+
+        Raises:
+            ValueError: it has not.
+        """
         if self.decoder is None:
             raise self.missing("decoder")
-        hidden = self.checked_mask(images, mask).unsqueeze(-1)
+        hidden = self.checked_mask(images, mask)
+        if isinstance(self.decoder, MaeDecoder):
+            return self._masked_autoencoder(images, hidden)
         patches = self.patches(images)
         token = self.decoder.mask_token.to(patches.dtype)
-        tokens = self.through(self.tokens(torch.where(hidden, token, patches)))
+        tokens = self.through(self.tokens(torch.where(hidden.unsqueeze(-1), token, patches)))
         features = self.as_map(self.encoder.norm(tokens))
         height, width = self.input_size
         return Masked(features, self.decoder(features)[:, :, :height, :width])
+
+    def _masked_autoencoder(self, images: Tensor, hidden: Tensor) -> Masked:
+        check_equally_hidden(hidden)
+        tokens = self.tokens(self.patches(images))
+        seen = functional.pad(~hidden, (1, 0), value=True)
+        places = seen.nonzero()[:, 1].view(len(images), -1)
+        tokens = tokens[seen].view(*places.shape, -1)
+        shared = None
+        if self.arch.shared_table:
+            # Of the table, each image has the rows that belong to the pairs of its kept tokens.
+            table = self.encoder.rel_pos_bias()
+            shared = table[:, places[:, :, None], places[:, None, :]].transpose(0, 1)
+        for _, after in self._run(tokens, shared):
+            tokens = after
+        features = self.encoder.norm(tokens)
+        height, width = self.input_size
+        return Masked(features, self.decoder(features, hidden, self.grid)[:, :, :height, :width])
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
@@ -161,11 +195,45 @@ class BeitBackbone(TokenBackbone):
         if isinstance(self.decoder, PixelDecoder):
             default = init.torch_uniform(random, self.arch.embed_dim)
             special |= {"decoder.conv.weight": default, "decoder.conv.bias": default}
+        if isinstance(self.decoder, MaeDecoder):
+            table = sine_cosine(self.decoder.pos_embed.shape[-1], self.grid, 1)
+            special[DECODER_POSITIONS] = init.table(table)
         init.fill(self, weights, weights, special, random)
         for i, block in enumerate(self.encoder.blocks):
             block.attn.proj.weight.div_((2 * (i + 1)) ** 0.5)
             block.mlp.fc2.weight.div_((2 * (i + 1)) ** 0.5)
         self.seal()
+
+
+def _check_mae(arch: BeitArch) -> None:
+    if not arch.decoder_num_heads:
+        raise ask("decoder_num_heads", f"no published decoder is {arch.decoder_embed_dim} wide")
+    if arch.block_tables:
+        raise LoadError(
+            "with block_tables each block has positions of its own, which MAE's masked input does "
+            "not serve; load it without the decoder, or without block_tables"
+        )
+
+
+def _decoder(arch: BeitArch, grid: Size) -> nn.Module:
+    """What fills in: of MAE, BEiT or SimMIM."""
+    width = arch.embed_dim
+    if arch.decoder_embed_dim:
+        decoder = MaeDecoder(
+            width,
+            arch.decoder_embed_dim,
+            arch.decoder_depth,
+            arch.decoder_num_heads,
+            arch.patch_size,
+            grid[0] * grid[1],
+            arch.norm_eps,
+        )
+        # The sine-cosine table is fixed in pre-training (models_mae.py).
+        decoder.pos_embed.requires_grad_(False)
+        return decoder
+    if arch.vocabulary:
+        return MaskToken((1, 1, width), arch.vocabulary)
+    return PixelDecoder(width, width, arch.decoder_stride)
 
 
 _OWN_LEAVES = ("q_bias", "v_bias", "relative_position_bias_table", "cls_token", "mask_token",

@@ -27,6 +27,7 @@ from backbones.families.arch import (
     square_side,
 )
 from backbones.families.contract import Arch, Described, Size, Tensors
+from backbones.families.mae_decoder import read_decoder
 from backbones.families.tokens import NORM_EPS
 
 POSITIONS = "encoder.pos_embed"
@@ -52,6 +53,7 @@ class BeitArch:
         num_classes: outputs of the file's classifier, 0 without.
         decoder_stride: pixels a cell of SimMIM's decoder, 0 without.
         vocabulary: visual tokens that BEiT's pre-training head tells apart, 0 without.
+        decoder_embed_dim, decoder_depth, decoder_num_heads: MAE's decoder, 0 without.
     """
 
     image_size: Size
@@ -71,6 +73,9 @@ class BeitArch:
     num_classes: int = 0
     decoder_stride: int = 0
     vocabulary: int = 0
+    decoder_embed_dim: int = 0
+    decoder_depth: int = 0
+    decoder_num_heads: int = 0
 
 
 def checked(arch: Arch) -> BeitArch:
@@ -89,6 +94,8 @@ def checked(arch: Arch) -> BeitArch:
             f"the decoder gives {built.decoder_stride} pixels a cell, "
             f"the patch has {built.patch_size}"
         )
+    if built.decoder_num_heads:
+        check_heads(built.decoder_embed_dim, built.decoder_num_heads, "decoder_num_heads")
     return built
 
 
@@ -117,6 +124,10 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         "decoder_stride": _stride(tensors),
         "vocabulary": rows_of(tensors, "decoder.lm_head.weight", ("visual tokens", "width")),
     }
+    if "decoder.embed.weight" in tensors:
+        decoder, decoder_notes = read_decoder(tensors, given)
+        found |= decoder
+        notes += decoder_notes
     perhaps(tensors, POSITIONS, TABLE)
     if "image_size" not in given:
         found["image_size"] = _image_size(tensors, tables, int(patch.shape[-1]))

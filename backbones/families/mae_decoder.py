@@ -2,12 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
 import torch
 from timm.models.vision_transformer import Block
 from torch import Tensor, nn
+
+from backbones.families.arch import TABLE, depth_of, perhaps, rows_of
+
+POSITIONS = "decoder.pos_embed"
+PUBLISHED = {"decoder_embed_dim": 512, "decoder_depth": 8, "decoder_num_heads": 16}
+
+
+def read_decoder(
+    tensors: Mapping[str, Tensor], given: Mapping[str, Any]
+) -> tuple[dict[str, int], tuple[str, ...]]:
+    """Return the decoder's fields of an architecture as the file has it, and a note.
+
+    The number of heads is 0 where nothing tells: it is needed only where the decoder is kept.
+    """
+    width = rows_of(tensors, "decoder.embed.weight", ("decoder width", "width"))
+    perhaps(tensors, POSITIONS, TABLE)
+    shape = {"decoder_embed_dim": width, "decoder_depth": depth_of(tensors, "decoder.blocks")}
+    key = "decoder_num_heads"
+    if key in given:
+        return {**shape, key: given[key]}, ()
+    if width == PUBLISHED["decoder_embed_dim"]:
+        note = f"{key}={PUBLISHED[key]} as in the published decoder (width {width})"
+        return {**shape, key: PUBLISHED[key]}, (note,)
+    return {**shape, key: 0}, ()
+
+
+def check_equally_hidden(hidden: Tensor) -> None:
+    """Refuse a mask (B,N) under which the images keep different numbers of patches, or none.
+
+    Raises:
+        ValueError: it is one.
+    """
+    counts = hidden.sum(dim=1)
+    if (counts != counts[0]).any() or counts[0] == hidden.shape[1]:
+        raise ValueError(
+            "expected equally many hidden patches in each image, and some that are not; got "
+            f"{counts.tolist()} of {hidden.shape[1]}"
+        )
 
 
 class MaeDecoder(nn.Module):

@@ -24,13 +24,12 @@ from backbones.families.arch import (
     shorten,
 )
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
-from backbones.families.mae_decoder import MaeDecoder
+from backbones.families.mae_decoder import POSITIONS as DECODER_POSITIONS
+from backbones.families.mae_decoder import PUBLISHED, MaeDecoder, check_equally_hidden
 from backbones.families.mask_token import MaskToken
 from backbones.families.positions import grid_of, resize_absolute, sine_cosine
 from backbones.families.tokens import TokenBackbone
 from backbones.families.vit_arch import (
-    DECODER_POSITIONS,
-    MAE_DECODER,
     POSITIONS,
     PREFIX_TOKENS,
     VitArch,
@@ -57,7 +56,7 @@ class VitFamily(Family):
         if "embed_dim" in given:
             given.setdefault("mlp_hidden", 4 * given["embed_dim"])
         if "decoder" in keep:
-            given = {**MAE_DECODER, **given}
+            given = {**PUBLISHED, **given}
         return dataclasses.asdict(checked(given))
 
     def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -201,12 +200,7 @@ class VitBackbone(TokenBackbone):
             patches = self.decoder.hide(self.patches(images), hidden)
             features = self.as_map(self.encoder.norm(self.through(self.tokens(patches))))
             return Masked(features, self.decoder(features))
-        counts = hidden.sum(dim=1)
-        if (counts != counts[0]).any() or counts[0] == hidden.shape[1]:
-            raise ValueError(
-                "expected equally many hidden patches in each image, and some that are not; got "
-                f"{counts.tolist()} of {hidden.shape[1]}"
-            )
+        check_equally_hidden(hidden)
         tokens = self.tokens(self.patches(images))
         places = tokens[:, self.prefix :]
         kept = places[~hidden].view(len(images), -1, places.shape[-1])

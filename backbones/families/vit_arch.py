@@ -19,17 +19,16 @@ from backbones.families.arch import (
     heads,
     need,
     norm_note,
-    perhaps,
     read_fields,
     rows_of,
     square_side,
 )
 from backbones.families.contract import Arch, Described, Size, Tensors
+from backbones.families.mae_decoder import read_decoder
 from backbones.families.positions import RESIZES, grid_of
 from backbones.families.tokens import NORM_EPS
 
 POSITIONS = "encoder.pos_embed"
-DECODER_POSITIONS = "decoder.pos_embed"
 PREFIX_TOKENS = ("cls_token", "dist_token", "reg_token")
 """The tokens before the patches, in this order; under `encoder`."""
 
@@ -104,7 +103,6 @@ CHOICES = {
     "init": ("normal", "mae"),
 }
 
-MAE_DECODER = {"decoder_embed_dim": 512, "decoder_depth": 8, "decoder_num_heads": 16}
 """The published one (He et al., 2022, table 1; models_mae.py)."""
 
 
@@ -154,26 +152,12 @@ def describe(tensors: Tensors, given: Arch) -> Described:
     }
     found |= _positions(found, int(need(tensors, POSITIONS, TABLE).shape[1]), given)
     if "decoder.embed.weight" in tensors:
-        decoder, decoder_notes = _decoder(tensors, given)
+        decoder, decoder_notes = read_decoder(tensors, given)
         found |= decoder
         notes += decoder_notes
     else:
         found["mask_token"] = "decoder.mask_token" in tensors
     return Described(dataclasses.asdict(checked({**found, **given})), notes)
-
-
-def _decoder(tensors: Tensors, given: Arch) -> tuple[dict[str, int], tuple[str, ...]]:
-    width = rows_of(tensors, "decoder.embed.weight", ("decoder width", "width"))
-    perhaps(tensors, DECODER_POSITIONS, TABLE)
-    shape = {"decoder_embed_dim": width, "decoder_depth": depth_of(tensors, "decoder.blocks")}
-    key = "decoder_num_heads"
-    if key in given:
-        return {**shape, key: given[key]}, ()
-    if width == MAE_DECODER["decoder_embed_dim"]:
-        note = f"{key}={MAE_DECODER[key]} as in the published decoder (width {width})"
-        return {**shape, key: MAE_DECODER[key]}, (note,)
-    # Needed only where the decoder is kept: 0 stands for unknown, and building asks then.
-    return {**shape, key: 0}, ()
 
 
 def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:

@@ -77,7 +77,7 @@ def make(options: RunOptions, console: Console) -> Plan:
     options = normalised(options)
     task = plugins.task(options.task)
     recipe = recipes.resolve(options)
-    _require_devices(options, recipe)
+    _require_devices(options, task, recipe)
     backbone = encoder(options, task, recipe)
     datasets = _datasets(task, recipe, console)
     _require_samples(options, datasets)
@@ -134,13 +134,15 @@ def _folder(runs: Path, name: str, cell: str) -> Path:
     return found[0] if found else runs / name / cell[:12]
 
 
-def _require_devices(options: RunOptions, recipe: TaskRecipe) -> None:
+def _require_devices(options: RunOptions, task: Task, recipe: TaskRecipe) -> None:
     """Refuse what this machine cannot do, or would do otherwise than asked."""
     import torch
 
     devices, there = options.devices or 1, torch.cuda.device_count()
     if there and devices > there:
         raise UserError(f"--devices {devices}, but there are {there} GPUs: ask for at most {there}")
+    if devices > 1 and task.one_process:
+        raise UserError(f"`{task.name}` runs in one process: leave --devices {devices} out")
     if devices > recipe.train.batch_size:
         raise UserError(
             f"--devices {devices} cannot share batches of {recipe.train.batch_size}: ask for fewer "

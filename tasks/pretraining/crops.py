@@ -11,7 +11,7 @@ from PIL import Image
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tasks.pretraining.recipe import AugmentationRecipe
+    from tasks.pretraining.settings import AugmentationRecipe
 
 Size = tuple[int, int]
 _ATTEMPTS = 10
@@ -65,3 +65,18 @@ def cut(image: NDArray[np.uint8], crop: Crop, size: Size, interpolation: str) ->
         return part
     resized = Image.fromarray(part).resize(size[::-1], _RESAMPLING[interpolation])
     return np.asarray(resized)
+
+
+def view(
+    image: NDArray[np.uint8],
+    recipe: AugmentationRecipe,
+    size: Size,
+    rng: np.random.Generator | None,
+) -> NDArray[np.uint8]:
+    """A view of `image` (H,W,3) at `size` (height, width): with a generator a random crop, perhaps
+    mirrored; with None its largest central part."""
+    whole = image.shape[0], image.shape[1]
+    if rng is None:
+        return cut(image, central_crop(whole, size[1] / size[0]), size, recipe.interpolation)
+    seen = cut(image, random_crop(whole, recipe, rng), size, recipe.interpolation)
+    return seen[:, ::-1] if rng.random() < recipe.flip else seen

@@ -1,39 +1,22 @@
-"""Images with a mask: from the embedded world or from a folder."""
+"""Images with a mask."""
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from tasks.contract import SPLITS, DataInfo, TaskDataset
-from tasks.pretraining import crops, folder, masks
+from tasks.contract import SPLITS, TaskDataset
+from tasks.pretraining import crops, images, masks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from numpy.typing import NDArray
 
-    from tasks.contract import Split
+    from tasks.contract import DataInfo, Split
     from tasks.microworld import Microworld
-    from tasks.microworld import Split as WorldSplit
     from tasks.pretraining.recipe import PretrainingRecipe
-
-_WORLD_SPLITS: dict[Split, WorldSplit] = {
-    "training": "pretraining",
-    "selection": "selection",
-    "test": "test",
-}
-
-
-class Images(Protocol):
-    """RGB images by index."""
-
-    def __len__(self) -> int: ...
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        """Return (H,W,3)."""
 
 
 class MaskedImages(TaskDataset):
@@ -51,15 +34,8 @@ class MaskedImages(TaskDataset):
         return self.info.count
 
     def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
-        recipe, size = self.recipe.augmentation, self.recipe.backbone.input_size
-        image = self.images.read(index)
-        if rng is None:
-            crop = crops.central_crop(_size_of(image), size[1] / size[0])
-        else:
-            crop = crops.random_crop(_size_of(image), recipe, rng)
-        view = crops.cut(image, crop, size, recipe.interpolation)
-        if rng is not None and rng.random() < recipe.flip:
-            view = view[:, ::-1]
+        size = self.recipe.backbone.input_size
+        view = crops.view(self.images.read(index), self.recipe.augmentation, size, rng)
         stream = masks.fixed_generator(index) if rng is None else rng
         mask = masks.draw(self.recipe.mask, size, self.recipe.encoder.patch_size, stream)
         return {"image": np.ascontiguousarray(view.transpose(2, 0, 1)), "mask": mask}
@@ -74,60 +50,15 @@ class MaskedImages(TaskDataset):
 
 def prepare(recipe: PretrainingRecipe, progress: Callable[[int, int], None] | None) -> None:
     """Render what the data sets of `recipe` read, unless it is there."""
-    if recipe.data.name != "microworld":
-        return
-    worlds = [_world(recipe, split) for split in SPLITS]
-    whole = sum(len(world) for world in worlds)
-    before = 0
-    for world in worlds:
-
-        def advance(done: int, _: int, before: int = before) -> None:
-            if progress is not None:
-                progress(before + done, whole)
-
-        world.prepare(advance)
-        before += len(world)
-
-
-class _World:
-    """The images of a prepared world."""
-
-    def __init__(self, world: Microworld) -> None:
-        self.world = world
-
-    def __len__(self) -> int:
-        return len(self.world)
-
-    def read(self, index: int) -> NDArray[np.uint8]:
-        return self.world.image(index)
+    if recipe.data.name == "microworld":
+        images.prepare([_world(recipe, split) for split in SPLITS], progress)
 
 
 def _world(recipe: PretrainingRecipe, split: Split) -> Microworld:
-    """General scenes and views of covered objects by turns: `mixed`."""
-    from tasks.microworld import Microworld
-
-    data = recipe.data
-    count = {"training": data.training, "selection": data.selection, "test": data.test}[split]
-    return Microworld(
-        _WORLD_SPLITS[split],
-        min(count, data.limit or count),
-        "mixed",
-        recipe.backbone.input_size,
-        data.seed,
-    )
+    return images.world(recipe.data, split, "mixed", recipe.backbone.input_size)
 
 
-def _open(recipe: PretrainingRecipe, split: Split) -> tuple[Images, DataInfo]:
-    name = recipe.data.name
-    if name == "microworld":
-        world = _world(recipe, split)
-        return _World(world), DataInfo(
-            name, split, len(world), world.manifest["sha256"], "as this package"
-        )
-    found = folder.scan(recipe.data.root, split, recipe.data.limit)
-    digest = hashlib.sha256(f"{name} {found.sha256}".encode()).hexdigest()
-    return found, DataInfo(name, split, len(found), digest, "the owner's")
-
-
-def _size_of(image: NDArray[np.uint8]) -> crops.Size:
-    return image.shape[0], image.shape[1]
+def _open(recipe: PretrainingRecipe, split: Split) -> tuple[images.Images, DataInfo]:
+    if recipe.data.name == "microworld":
+        return images.open_world(_world(recipe, split), split)
+    return images.open_folder(recipe.data.root, split, recipe.data.limit)

@@ -19,7 +19,7 @@ def evaluate(rows: list[Row], count: int) -> Evaluation:
     Raises:
         DataError: rows that are missing, doubled or of samples that the data set lacks.
     """
-    ordered = _in_order(rows, count)
+    ordered = in_order(rows, count)
     columns = {name: [float(row[name]) for row in ordered] for name in ("sample", "l1", *FILLERS)}
     l1 = np.array(columns["l1"])
     metrics = {"masked L1": Metric(float(l1.mean()), _standard_error(l1), count, "lower")}
@@ -36,7 +36,12 @@ def ratio(errors: list[float], filler: list[float]) -> Metric:
     return Metric(value, error, len(errors), "lower")
 
 
-def _in_order(rows: list[Row], count: int) -> list[Row]:
+def in_order(rows: list[Row], count: int) -> list[Row]:
+    """The rows of `count` samples by sample, one each.
+
+    Raises:
+        DataError: rows that are missing, doubled or of samples that the data set lacks.
+    """
     found = {row["sample"]: row for row in rows}
     if len(found) != len(rows):
         raise DataError(f"{len(rows) - len(found)} of {len(rows)} predictions are doubled")

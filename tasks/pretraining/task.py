@@ -5,17 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tasks.contract import Evaluation, RecipeError, Row, Split, Task
+from tasks.contract import Evaluation, RecipeError, Row, Split
+from tasks.pretraining.contract import EncoderTask
 from tasks.pretraining.recipe import PretrainingRecipe
 from tasks.recipe import TaskRecipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from PIL.Image import Image
 
     from backbones import Backbone
     from tasks.contract import DataInfo
     from tasks.model import TaskModel
     from tasks.pretraining.data import MaskedImages
+    from tasks.pretraining.filling import FillingEvidence
 
 _EXPLANATION = """\
 pretraining: an encoder learns from images alone, by filling in what is hidden.
@@ -37,7 +41,7 @@ The encoder is exported with `harness pretrain`, its evidence recomputed with
 """
 
 
-class Pretraining(Task):
+class Pretraining(EncoderTask):
     """Masked image modelling (SimMIM, MAE)."""
 
     name: ClassVar[str] = "pretraining"
@@ -49,6 +53,7 @@ class Pretraining(Task):
         "images": "a folder of images in ImageNet's layout (train/, val/)",
     }
     Recipe: ClassVar[type[TaskRecipe]] = PretrainingRecipe
+    keep: ClassVar[tuple[str, ...]] = ("decoder",)
 
     def encoder(self, recipe: PretrainingRecipe, seed: int) -> Backbone:
         import backbones
@@ -57,7 +62,7 @@ class Pretraining(Task):
             return _continued(recipe)
         return backbones.create(
             recipe.encoder.family,
-            recipe.architecture(),
+            recipe.encoder.architecture(),
             recipe.backbone.input_size,
             seed,
             drop_path=recipe.backbone.drop_path,
@@ -65,6 +70,17 @@ class Pretraining(Task):
             mean=recipe.encoder.mean,
             std=recipe.encoder.std,
         )
+
+    def objective(self, recipe: PretrainingRecipe) -> str:
+        return recipe.mask.name
+
+    def evidence(
+        self, backbone: Backbone, recipe: PretrainingRecipe, advance: Callable[[int], None]
+    ) -> FillingEvidence:
+        from tasks.pretraining.filling import measure
+
+        seen, unseen = self.dataset(recipe, "training"), self.dataset(recipe, "test")
+        return measure(backbone, recipe, seen, unseen, advance=advance)
 
     def dataset(self, recipe: PretrainingRecipe, split: Split) -> MaskedImages:
         from tasks.pretraining.data import MaskedImages
@@ -119,7 +135,7 @@ def _continued(recipe: PretrainingRecipe) -> Backbone:
     encoder, spec = recipe.encoder, backbone.spec
     # The encoder normalises by its own mean and std, the targets are made with the recipe's.
     wanted = {"family": encoder.family, "mean": encoder.mean, "std": encoder.std}
-    wanted |= recipe.architecture()
+    wanted |= recipe.encoder.architecture()
     found = {"family": spec.family, "mean": spec.mean, "std": spec.std} | spec.arch
     other = [f"{key} {found.get(key)}" for key in wanted if found.get(key) != wanted[key]]
     # BEiT's head tells visual tokens apart; only pixels are reconstructed here.

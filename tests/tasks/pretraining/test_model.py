@@ -14,7 +14,7 @@ from torch import Tensor
 
 import backbones
 from tasks.pretraining import losses
-from tasks.pretraining.evidence import measure
+from tasks.pretraining.filling import measure
 from tasks.pretraining.model import MaskedModel, PositionMean, Scale
 from tasks.pretraining.task import Pretraining
 from tests.tasks.pretraining.small import FIXTURES, recipe

@@ -8,14 +8,14 @@ from harness.cli.pretrain import table
 from harness.errors import UserError
 from harness.pretraining import differences, verify
 from tasks.contract import Metric
-from tasks.pretraining.evidence import Evidence
+from tasks.pretraining.filling import FillingEvidence
 
 
-def evidence(masked: float, visible: float, position: float, border: float) -> Evidence:
+def evidence(masked: float, visible: float, position: float, border: float) -> FillingEvidence:
     def metric(value: float) -> Metric:
         return Metric(value, 0.01, 512, "lower")
 
-    return Evidence(
+    return FillingEvidence(
         scenes=512,
         masked_l1=metric(masked),
         fillers={"visible_mean": visible, "position_mean": position, "interpolation": border},
@@ -37,7 +37,7 @@ def evidence(masked: float, visible: float, position: float, border: float) -> E
         (replace(evidence(0.35, 0.5, 0.55, 0.4), scenes=511), [False, True, True]),
     ],
 )
-def test_gates_take_the_better_filler(found: Evidence, passed: list[bool]) -> None:
+def test_gates_take_the_better_filler(found: FillingEvidence, passed: list[bool]) -> None:
     assert [gate.passed for gate in found.gates] == passed
     assert found.passed == all(passed)
     verdicts = [line.split()[0] for line in table(found)[-3:]]

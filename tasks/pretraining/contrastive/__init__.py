@@ -1,0 +1,1 @@
+"""Contrastive pre-training after MoCo v3."""

@@ -1,0 +1,1 @@
+"""Supervised pre-training on the covered classes of the world."""

@@ -1,0 +1,67 @@
+"""Views of covered objects with their class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tasks.contract import SPLITS, TaskDataset
+from tasks.pretraining import crops, images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from tasks.contract import Split
+    from tasks.microworld import Microworld
+    from tasks.pretraining.supervised.recipe import SupervisedRecipe
+
+
+class LabelledImages(TaskDataset):
+    """Images (3,H,W) uint8 with `label`, the number of a covered class.
+
+    Attributes:
+        labels: of all images, (N,) int64.
+        class_names: by number.
+    """
+
+    def __init__(self, recipe: SupervisedRecipe, split: Split) -> None:
+        self.recipe = recipe
+        self.world = _world(recipe, split)
+        self.images, self.info = images.open_world(self.world, split)
+        self.class_names = self.world.class_names
+        self.labels = _labels(self.world)
+
+    def __len__(self) -> int:
+        return self.info.count
+
+    def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
+        recipe = self.recipe
+        size = recipe.backbone.input_size
+        view = crops.view(self.images.read(index), recipe.augmentation, size, rng)
+        return {
+            "image": np.ascontiguousarray(view.transpose(2, 0, 1)),
+            "label": self.labels[index],
+        }
+
+    def permuted(self, seed: int) -> LabelledImages:
+        other = LabelledImages(self.recipe, self.info.split)
+        other.labels = np.random.default_rng(seed).permutation(self.labels)
+        return other
+
+
+def prepare(recipe: SupervisedRecipe, progress: Callable[[int, int], None] | None) -> None:
+    """Render what the data sets of `recipe` read, unless it is there."""
+    images.prepare([_world(recipe, split) for split in SPLITS], progress)
+
+
+def _world(recipe: SupervisedRecipe, split: Split) -> Microworld:
+    return images.world(recipe.data, split, "covered", recipe.backbone.input_size)
+
+
+def _labels(world: Microworld) -> NDArray[np.int64]:
+    """By the descriptions that the images are rendered from: in the pre-training range nothing
+    but images is stored."""
+    return np.array([world.describe(index).label for index in range(len(world))], dtype=np.int64)
