@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from timm.models.eva import Eva
+from timm.models.eva import Eva, checkpoint_filter_fn
 from torch.nn import functional
 
 import backbones
@@ -112,17 +112,34 @@ def test_a_bias_without_a_mask_is_whole(file, tmp_path, close):
     assert close(backbone.blocks(images)[-1].double(), expected)
 
 
+def timm_network(**options):
+    return Eva(
+        img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=0,
+        init_values=0.5, rope_type="dinov3", rope_temperature=100, rope_rotate_half=True,
+        use_rot_pos_emb=True, use_abs_pos_emb=False, num_reg_tokens=4, use_fc_norm=False,
+        global_pool="token", norm_layer=lambda width, **_: torch.nn.LayerNorm(width, eps=1e-5),
+        **options,
+    ).eval()  # fmt: skip
+
+
+def test_timm_reads_the_published_file_alike(file, close):
+    """By its own table of names; it computes the periods, which the file has rounded."""
+    path, tensors = file
+    gated = "blocks.0.mlp.w1.weight" in tensors
+    more = {"swiglu_mlp": True, "swiglu_align_to": 4, "mlp_ratio": 20.5 / 24} if gated else {}
+    model = timm_network(qkv_bias=True, **more)
+    model.load_state_dict(checkpoint_filter_fn(tensors, model))
+    backbone = backbones.load(path, input_size=32)
+    backbone.encoder.rope.periods.copy_(model.rope.periods)
+    images = torch.rand(2, 3, 32, 32)
+    assert close(backbone.pooled(images), model((images - backbone.mean) / backbone.std))
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_timm(bias, tmp_path, close):
     """Under timm's names, which leave the periods out: its rule makes them."""
     torch.manual_seed(0)
-    model = Eva(
-        img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=0,
-        qkv_bias=bias, init_values=0.5, rope_type="dinov3", rope_temperature=100,
-        rope_rotate_half=True, use_rot_pos_emb=True, use_abs_pos_emb=False, num_reg_tokens=4,
-        use_fc_norm=False, global_pool="token",
-        norm_layer=lambda width, **_: torch.nn.LayerNorm(width, eps=1e-5),
-    ).eval()  # fmt: skip
+    model = timm_network(qkv_bias=bias)
     for parameter in model.parameters():
         parameter += 0.2 * torch.randn_like(parameter)
     torch.save(model.state_dict(), tmp_path / "dinov3.pth")

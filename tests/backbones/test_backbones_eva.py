@@ -3,7 +3,7 @@
 import pytest
 import timm
 import torch
-from timm.models.eva import Eva
+from timm.models.eva import Eva, checkpoint_filter_fn
 from torch.nn import functional
 
 import backbones
@@ -195,6 +195,24 @@ def test_timm(kind, tmp_path, close):
     theirs = model.forward_intermediates(normalised, output_fmt="NLC", intermediates_only=True)
     for found, reference in zip(backbone.blocks(images), theirs, strict=True):
         assert close(found[:, 1:], reference)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_timm_reads_the_published_file_alike(kind, new, tmp_path, close):
+    """By its own table of names, at the size of the file."""
+    written = new(kind, keep=("head",), arch={"num_classes": 5, "final_norm": False})
+    tensors = published(written)
+    torch.save({"model": tensors}, tmp_path / "eva02.pt")
+    options = {"qkv_fused": False, "scale_mlp": True} if kind == "base" else {}
+    model = Eva(
+        img_size=32, patch_size=8, embed_dim=24, depth=2, num_heads=3, num_classes=5,
+        mlp_ratio=20.5 / 24, swiglu_mlp=True, use_rot_pos_emb=True, ref_feat_shape=(4, 4),
+        **options,
+    ).eval()  # fmt: skip
+    model.load_state_dict(checkpoint_filter_fn({"model": tensors}, model))
+    images = torch.rand(2, 3, 32, 32)
+    backbone = backbones.load(tmp_path / "eva02.pt", keep=("head",))
+    assert close(backbone.logits(images), model((images - backbone.mean) / backbone.std))
 
 
 def test_the_first_eva_is_a_beit(tmp_path, close):

@@ -6,45 +6,13 @@ import pickle
 import pytest
 import timm
 import torch
-from timm.models.hiera import Hiera
+from timm.models.hiera import Hiera, checkpoint_filter_fn
 from torch.nn import functional
 
 import backbones
 from tests.backbones.damage import refused_or_the_same
 from tests.backbones.hiera_network import hiera
-
-DEPTHS = (1, 2, 3, 1)
-ARCH = {"embed_dim": 8, "depths": DEPTHS, "num_heads": 1}
-HEAD = {"num_heads": 1}
-
-
-def new(size=64, **options):
-    """A new encoder, its values far from where they begin."""
-    backbone = backbones.create("hiera", ARCH | options.pop("arch", {}), size, 0, **options)
-    random = torch.Generator().manual_seed(1)
-    for parameter in backbone.parameters():
-        parameter += 0.2 * torch.randn(parameter.shape, generator=random)
-    backbone.seal()
-    return backbone
-
-
-def published(backbone, norm="norm."):
-    """The state dict that facebookresearch/hiera would write of an encoder."""
-    starts = [sum(DEPTHS[:i]) for i in range(4)]
-    tensors = {}
-    for name, value in backbone.state_dict().items():
-        name = name.removeprefix("encoder.")
-        if name.startswith("layers."):
-            _, stage, _, block, rest = name.split(".", 4)
-            name = f"blocks.{starts[int(stage)] + int(block)}.{rest}"
-        name = name.replace("fc_norm.", norm).replace("head.", "head.projection.")
-        tensors[name] = value
-    return tensors
-
-
-def saved(tensors, path):
-    torch.save({"epoch": 3, "model_state": tensors}, path)
-    return path
+from tests.backbones.hieras import ARCH, DEPTHS, HEAD, new, published, saved
 
 
 @pytest.mark.parametrize("size", [(64, 64), (96, 64)])
@@ -118,6 +86,17 @@ def test_timm(windows, tmp_path, close):
         maps = theirs.forward_intermediates(normed, intermediates_only=True)
         assert all(close(a, b) for a, b in zip(backbone(images), maps, strict=True))
         assert not backbone.key_report.converted
+
+
+def test_timm_reads_the_published_file_alike(tmp_path, close):
+    """By its own table of names."""
+    tensors = published(new(keep=("head",), arch={"num_classes": 5}))
+    path = saved(tensors, tmp_path / "hiera.pth")
+    model = Hiera(img_size=(64, 64), embed_dim=8, num_heads=1, stages=DEPTHS, num_classes=5).eval()
+    model.load_state_dict(checkpoint_filter_fn({"model_state": tensors}))
+    backbone = backbones.load(path, arch=HEAD, keep=("head",))
+    images = torch.rand(2, 3, 64, 64)
+    assert close(backbone.logits(images), model((images - backbone.mean) / backbone.std))
 
 
 def test_timm_name(tmp_path, monkeypatch):
