@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Collection, Iterator
-from itertools import chain
 from typing import Any, cast
 
 import torch
@@ -21,11 +20,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked, Output
+from backbones.errors import LoadError
 from backbones.families import initialise as init
 from backbones.families import stage_layers
-from backbones.families.arch import check_head, read_fields
+from backbones.families.arch import ask, check_head, read_fields
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
 from backbones.families.hiera_arch import (
+    MAE_DECODER,
     POSITIONS,
     WINDOW_POSITIONS,
     HieraArch,
@@ -33,11 +34,15 @@ from backbones.families.hiera_arch import (
     describe,
     heads,
 )
-from backbones.families.hiera_encoder import HieraEncoder, attention_probabilities
-from backbones.families.positions import Grid, grid_of, resize_absolute
+from backbones.families.hiera_attention import attention_maps
+from backbones.families.hiera_decoder import HieraDecoder
+from backbones.families.hiera_encoder import HieraEncoder
+from backbones.families.positions import resize_absolute
 from backbones.families.stage_arch import shorten
+from backbones.families.stages import checked_mask
 from backbones.families.tokens import replace_drop_path
 
+DECODER_POSITIONS = "decoder.pos_embed"
 _BIAS = 0.02
 _HEAD_SCALE = 0.001
 
@@ -47,7 +52,7 @@ class HieraFamily(Family):
 
     name = "hiera"
     keys = frozenset(f.name for f in dataclasses.fields(HieraArch))
-    parts = frozenset({"head"})
+    parts = frozenset({"head", "decoder"})
     fresh = frozenset({"fc_norm.weight", "fc_norm.bias"})
 
     def describe(self, tensors: Tensors, given: Arch) -> Described:
@@ -58,7 +63,9 @@ class HieraFamily(Family):
         if "embed_dim" in given:
             given["num_heads"] = heads(given["embed_dim"], given)[0]
         if "depths" in given:
-            given.setdefault("q_pool", len(given["depths"]) - 1)
+            given.setdefault("q_pool", len(given["depths"]) - (2 if "decoder" in keep else 1))
+        if "decoder" in keep:
+            given = {**MAE_DECODER, "decoder_pool": given.get("q_pool", 0), **given}
         return dataclasses.asdict(checked(given))
 
     def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -68,17 +75,29 @@ class HieraFamily(Family):
     def fit(self, tensors: Tensors, arch: Arch, input_size: Size) -> Fitted:
         shape = checked(arch)
         old, new = shape.padded(shape.image_size), shape.padded(input_size)
-        if old == new or shape.window_table or POSITIONS not in tensors:
+        if old == new or shape.window_table:
             return Fitted(dict(tensors))
-        table = resize_absolute(tensors[POSITIONS], 0, old, new, "bicubic")
-        rule = f"position table {old[0]}x{old[1]} to {new[0]}x{new[1]}, bicubic"
-        return Fitted({**tensors, POSITIONS: table}, {rule: [POSITIONS]})
+        values, converted = dict(tensors), dict[str, list[str]]()
+        for name, factor in ((POSITIONS, 1), (DECODER_POSITIONS, 2**shape.decoder_pool)):
+            if name in tensors:
+                source, target = ((h // factor, w // factor) for h, w in (old, new))
+                values[name] = resize_absolute(tensors[name], 0, source, target, "bicubic")
+                by = f"{source[0]}x{source[1]} to {target[0]}x{target[1]}"
+                converted[f"position table {by}, bicubic"] = [name]
+        return Fitted(values, converted)
 
     def build(
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]
     ) -> Backbone:
         arch = checked(spec.arch)
         check_head(arch.num_classes, keep)
+        if "decoder" in keep and not arch.decoder_num_heads:
+            raise ask("decoder_num_heads", f"no published decoder is {arch.decoder_embed_dim} wide")
+        if "decoder" in keep and arch.q_pool != arch.decoder_pool:
+            raise LoadError(
+                f"the decoder was trained with q_pool={arch.decoder_pool}, the encoder is to have "
+                f"{arch.q_pool}; give arch={{'q_pool': {arch.decoder_pool}}}"
+            )
         return HieraBackbone(spec, arch, input_size, drop_path, keep)
 
 
@@ -86,6 +105,7 @@ class HieraBackbone(Backbone):
     """See the module. The file's norm comes after the mean, as in `pooled`; maps have none."""
 
     encoder: Any
+    decoder: HieraDecoder | None
     head: nn.Linear | None
 
     def __init__(
@@ -102,32 +122,27 @@ class HieraBackbone(Backbone):
         self.encoder = HieraEncoder(arch, self.grid)
         self.fc_norm = nn.LayerNorm(arch.widths[-1], eps=arch.norm_eps)
         self.head = nn.Linear(arch.widths[-1], arch.num_classes) if "head" in keep else None
+        self.decoder = HieraDecoder(arch, self.grid) if "decoder" in keep else None
         self.feature_info = tuple(map(FeatureInfo, arch.widths, arch.strides))
-        replace_drop_path(self._blocks(), drop_path, self._state.sample_keys)
+        replace_drop_path(self.encoder.every_block(), drop_path, self._state.sample_keys)
 
-    def _blocks(self) -> list[Any]:
-        return list(chain.from_iterable(stage.blocks for stage in self.encoder.layers))
+    def padded(self, images: Tensor) -> Tensor:
+        """Return images in [0,1] as the encoder takes them, of whole mask units."""
+        sides = zip(self.grid, self.input_size, strict=True)
+        bottom, right = (n * self.arch.patch_size - side for n, side in sides)
+        return functional.pad(self.normalised(images), (0, right, 0, bottom))
 
     def patches(self, images: Tensor) -> Tensor:
         """Return the patch embeddings with positions (B,N,C), in the order of the blocks."""
-        sides = zip(self.grid, self.input_size, strict=True)
-        bottom, right = (n * self.arch.patch_size - side for n, side in sides)
-        padded = functional.pad(self.normalised(images), (0, right, 0, bottom))
-        return cast(Tensor, self.encoder.embed(padded))
+        return cast(Tensor, self.encoder.embed(self.padded(images)))
 
     def run(self, tokens: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Yield the stage of each block, and the tokens after it."""
-        for number, stage in enumerate(self.encoder.layers):
-            for block in stage.blocks:
-                tokens = block(tokens)
-                yield number, tokens
-
-    def _cells(self, stage: int) -> Grid:
-        return grid_of(self.input_size, self.arch.strides[stage])
+        return cast(Iterator[tuple[int, Tensor]], self.encoder.run(tokens))
 
     def as_map(self, tokens: Tensor, stage: int, block: int) -> Tensor:
         """Return the tokens (B,N,C) after a block as a map (B,C,h,w)."""
-        rows, columns = self._cells(stage)
+        rows, columns = self.arch.cells(self.input_size, stage)
         cut = self.encoder.in_raster(tokens, block)[:, :rows, :columns]
         return cast(Tensor, cut.permute(0, 3, 1, 2).contiguous())
 
@@ -154,8 +169,37 @@ class HieraBackbone(Backbone):
         return cast(Tensor, self.head(self.pooled(images)))
 
     def masked(self, images: Tensor, mask: Tensor) -> Masked:
-        """Hiera's decoder is not read: there is nothing to keep."""
-        raise self.missing("decoder")
+        """As the contract says, with the cells of a mask being mask units (32 pixels), equally
+        many of them hidden in each image.
+
+        The features are (B,tokens,C): the kept units in raster order, each with its cells in raster
+        order, after the norm of the sum of all stages.
+
+        Raises:
+            ValueError: another number in each image, or none kept.
+        """
+        if self.decoder is None:
+            raise self.missing("decoder")
+        units = self.decoder.units
+        hidden = checked_mask(mask, images.new_empty(len(images), *units)).flatten(1)
+        counts = hidden.sum(dim=1)
+        if (counts != counts[0]).any() or counts[0] == hidden.shape[1]:
+            raise ValueError(
+                "expected equally many hidden mask units in each image, and some that are not; got "
+                f"{counts.tolist()} of {hidden.shape[1]}"
+            )
+        pixels = self.arch.patch_size * self.arch.unit
+        seen = ~mask.repeat_interleave(pixels, 1).repeat_interleave(pixels, 2).unsqueeze(1)
+        tokens = self.encoder.embed(self.padded(images) * seen)
+        kept = ~hidden.repeat(1, tokens.shape[1] // hidden.shape[1])
+        tokens = tokens[kept].view(len(images), -1, tokens.shape[-1])
+        stages: dict[int, Tensor] = {}
+        for block, (stage, after) in enumerate(self.run(tokens)):
+            stages[min(stage, self.arch.q_pool)] = self.encoder.reroll(after, block, mask=hidden)
+        features = self.decoder.gather(list(stages.values()))
+        height, width = self.input_size
+        reconstruction = self.decoder(features, hidden)[:, :, :height, :width]
+        return Masked(features.flatten(1, 3), reconstruction)
 
     def attention(self, images: Tensor) -> Iterator[AttentionMap]:
         """Yield the attention of one block after another, over the whole map.
@@ -165,41 +209,7 @@ class HieraBackbone(Backbone):
         where mask units stick out of the image, the padding: it has no place, its positions are
         NaN. The first stage's maps are large: see StageBackbone.
         """
-        inputs: list[Tensor] = []
-        blocks = self._blocks()
-        hooks = [
-            block.attn.register_forward_pre_hook(lambda _, found: inputs.append(found[0]))
-            for block in blocks
-        ]
-        try:
-            before = 0
-            for number, (stage, _) in enumerate(self.run(self.patches(images))):
-                whole = attention_probabilities(blocks[number].attn, inputs.pop())
-                source = before if blocks[number].attn.q_stride > 1 else stage
-                queries, places = self._order(stage, number, images.device)
-                keys, key_places = self._order(source, number - (source != stage), images.device)
-                count = self._cells(stage)[0] * self._cells(stage)[1]
-                weights = whole[:, :, queries[:count]][:, :, :, keys]
-                yield AttentionMap(number, stage, weights, places[:count], key_places)
-                before = stage
-        finally:
-            for hook in hooks:
-                hook.remove()
-
-    def _order(self, stage: int, block: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return the tokens of a map, those of the image in raster order and then the padding, and
-        their places (N,2) as in AttentionMap."""
-        tokens = self.encoder.places(block)
-        inside = torch.zeros_like(tokens, dtype=torch.bool)
-        rows, columns = self._cells(stage)
-        inside[:rows, :columns] = True
-        y, x = torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
-        centres = (torch.stack([x.flatten(), y.flatten()], dim=1) + 0.5) * self.arch.strides[stage]
-        height, width = self.input_size
-        places = torch.full((tokens.numel(), 2), torch.nan)
-        places[: len(centres)] = centres.minimum(torch.tensor([width, height]))
-        order = torch.cat([tokens[inside], tokens[~inside]])
-        return order.to(device), places.to(device)
+        return attention_maps(self.encoder, self.arch, self.input_size, self.patches(images))
 
     @property
     def last_layer(self) -> int:
@@ -217,33 +227,41 @@ class HieraBackbone(Backbone):
         return {name: found[alike] for name, alike in names.items()}
 
     def unused_names(self, output: Output) -> set[str]:
-        used = {"pooled": ("encoder.", "fc_norm."), "logits": ("encoder.", "fc_norm.", "head.")}
+        used = {
+            "pooled": ("encoder.", "fc_norm."),
+            "logits": ("encoder.", "fc_norm.", "head."),
+            "masked": ("encoder.", "decoder."),
+        }
         prefixes = used.get(output, ("encoder.",))
         return {name for name, _ in self.named_parameters() if not name.startswith(prefixes)}
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
-        """Draw every parameter anew, as hiera.py of facebookresearch/hiera does.
+        """Draw every parameter anew, as hiera.py of facebookresearch/hiera does, or with the
+        decoder hiera_mae.py.
 
-        Biases of linear layers and norms begin at 0.02 there, the classifier a thousandth as large.
+        In the former biases of linear layers and norms begin at 0.02, and the classifier is a
+        thousandth as large.
         """
         random = init.generator(seed)
-        weights = init.normal(random, 0.02)
-        conv = "encoder.patch_embed.proj"
+        masked = self.decoder is not None
+        weights = init.xavier(random) if masked else init.normal(random, 0.02)
+        tables = init.normal(random, 0.02)
+        special: dict[str, init.Fill] = {}
+        for name, parameter in self.named_parameters():
+            if name.endswith(".bias") and not masked:
+                special[name] = init.constant(_BIAS)
+            elif name.endswith(".gamma"):
+                special[name] = init.constant(self.arch.layer_scale or 0.0)
+            elif name.endswith(("pos_embed", "pos_embed_win", "mask_token")):
+                special[name] = tables
+            elif ".fusion." in name and name.endswith(".weight"):
+                fan_in = parameter[0].numel()
+                special[name] = init.torch_uniform(random, fan_in)
+                special[name.replace("weight", "bias")] = init.torch_uniform(random, fan_in)
         fan_in = self.encoder.patch_embed.proj.weight[0].numel()
-        special: dict[str, init.Fill] = {
-            name: init.constant(_BIAS)
-            for name, _ in self.named_parameters()
-            if name.endswith(".bias")
-        }
-        special |= {
-            f"{conv}.bias": init.torch_uniform(random, fan_in),
-            POSITIONS: weights,
-            WINDOW_POSITIONS: weights,
-            "head.weight": init.normal(random, 0.02 * _HEAD_SCALE),
-            "head.bias": init.constant(_BIAS * _HEAD_SCALE),
-        }
-        scale = init.constant(self.arch.layer_scale or 0.0)
-        special |= {n: scale for n, _ in self.named_parameters() if n.endswith(".gamma")}
+        special["encoder.patch_embed.proj.bias"] = init.torch_uniform(random, fan_in)
+        special["head.weight"] = init.normal(random, 0.02 * _HEAD_SCALE)
+        special["head.bias"] = init.constant(_BIAS * _HEAD_SCALE)
         init.fill(self, weights, weights, special, random)
         self.seal()

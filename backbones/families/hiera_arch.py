@@ -33,6 +33,8 @@ POSITIONS = "encoder.pos_embed"
 WINDOW_POSITIONS = "encoder.pos_embed_win"
 HEADS_BY_WIDTH = {96: 1, 112: 2, 144: 2, 256: 4}
 """Heads of the first stage in the published encoders (Ryali et al., 2023, table 2)."""
+MAE_DECODER = {"decoder_embed_dim": 512, "decoder_depth": 8, "decoder_num_heads": 16}
+"""The published one (hiera_mae.py)."""
 _UNIT_STAGES = 2
 _WINDOWED_SIZE = (256, 256)
 
@@ -56,6 +58,8 @@ class HieraArch:
             over each, with a window's table added (Bolya et al., 2023); (1, 1) otherwise.
         window_table: whether it is so.
         num_classes: outputs of the file's classifier, 0 without.
+        decoder_embed_dim, decoder_depth, decoder_num_heads, decoder_pool: MAE's decoder, 0 without;
+            the last is the `q_pool` that it was trained with.
     """
 
     image_size: Size
@@ -71,6 +75,10 @@ class HieraArch:
     window_table: bool = False
     norm_eps: float = NORM_EPS
     num_classes: int = 0
+    decoder_embed_dim: int = 0
+    decoder_depth: int = 0
+    decoder_num_heads: int = 0
+    decoder_pool: int = 0
 
     @property
     def unit(self) -> int:
@@ -91,6 +99,10 @@ class HieraArch:
         """Rows and columns of the patches of whole mask units that cover an image."""
         rows, columns = grid_of(size, self.patch_size * self.unit)
         return rows * self.unit, columns * self.unit
+
+    def cells(self, size: Size, stage: int) -> Grid:
+        """Rows and columns of a stage's map that an image reaches."""
+        return grid_of(size, self.strides[stage])
 
     def in_units(self, stage: int, block: int) -> bool:
         """Whether a block's attention stays in mask units: the first block of a stage, which still
@@ -114,6 +126,8 @@ def checked(arch: Arch) -> HieraArch:
             f"q_pool: expected 0 to {len(built.depths) - 1} of {len(built.depths)} stages, "
             f"got {built.q_pool}"
         )
+    if built.decoder_num_heads:
+        check_heads(built.decoder_embed_dim, built.decoder_num_heads, "decoder_num_heads")
     return built
 
 
@@ -138,7 +152,22 @@ def describe(tensors: Tensors, given: Arch) -> Described:
     positions, position_notes = _positions(tensors, found["patch_size"], given)
     found |= positions
     notes += position_notes + norm_note(given, NORM_EPS)
+    found |= _decoder(tensors)
     return Described(dataclasses.asdict(checked({**found, **given})), notes)
+
+
+def _decoder(tensors: Tensors) -> dict[str, int]:
+    width = rows_of(tensors, "decoder.embed.weight", ("decoder width", "width"))
+    if not width:
+        return {}
+    # Needed only where the decoder is kept: 0 stands for unknown, and building asks then.
+    number = MAE_DECODER["decoder_num_heads"] if width == MAE_DECODER["decoder_embed_dim"] else 0
+    return {
+        "decoder_embed_dim": width,
+        "decoder_depth": depth_of(tensors, "decoder.blocks"),
+        "decoder_num_heads": number,
+        "decoder_pool": depth_of(tensors, "decoder.fusion"),
+    }
 
 
 def heads(width: int, given: Arch) -> tuple[int, tuple[str, ...]]:

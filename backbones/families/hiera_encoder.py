@@ -6,12 +6,13 @@ at a fixed distance (timm's Unroll; hiera_utils.py of facebookresearch/hiera).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from itertools import accumulate
-from typing import cast
+from typing import Any, cast
 
 import torch
-from timm.models.hiera import HieraBlock, MaskUnitAttention, PatchEmbed, Reroll, Unroll
+from timm.models.hiera import HieraBlock, PatchEmbed, Reroll, Unroll
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -71,6 +72,17 @@ class HieraEncoder(nn.Module):
         """Return the patch embeddings with positions (B,N,C), in the order of the blocks."""
         return cast(Tensor, self.unroll(self.patch_embed(images) + self.positions()))
 
+    def every_block(self) -> list[Any]:
+        """Return the blocks of all stages."""
+        return [block for stage in self.layers for block in cast(HieraStage, stage).blocks]
+
+    def run(self, tokens: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Yield the stage of each block, and the tokens after it."""
+        for number, stage in enumerate(self.layers):
+            for block in cast(HieraStage, stage).blocks:
+                tokens = block(tokens)
+                yield number, tokens
+
     def positions(self) -> Tensor:
         """Return the position table in raster order, (1,N,C)."""
         if self.pos_embed_win is None:
@@ -91,30 +103,3 @@ class HieraEncoder(nn.Module):
         _, size = self.reroll.schedule[block]
         numbers = torch.arange(size[0] * size[1]).view(1, -1, 1)
         return self.in_raster(numbers, block).view(*size)
-
-
-def attention_probabilities(attention: MaskUnitAttention, tokens: Tensor) -> Tensor:
-    """Return what a block's attention gives each query of each key, in the order of its tokens.
-
-    Args:
-        attention: of the block.
-        tokens: its input (B,N,C).
-
-    Returns:
-        (B,heads,Q,K); rows add up to 1, keys of other mask units have 0.
-    """
-    count, pooling = tokens.shape[1], attention.q_stride
-    units = count // (pooling * attention.window_size) if attention.use_mask_unit_attn else 1
-    qkv = attention.qkv(tokens).unflatten(-1, (3, attention.heads, -1))
-    # (B,K,heads,C) to (B,heads,unit,K/unit,C): tokens of a unit are `units` apart.
-    query, key = (
-        qkv[:, :, i].transpose(1, 2).unflatten(2, (-1, units)).transpose(2, 3) for i in (0, 1)
-    )
-    if pooling > 1:
-        query = query.unflatten(3, (pooling, -1)).amax(dim=3)
-    inner = ((query * attention.scale) @ key.transpose(-1, -2)).softmax(dim=-1)
-    whole: Tensor = inner.new_zeros(*inner.shape[:2], inner.shape[3], units, inner.shape[4], units)
-    each = torch.arange(units)
-    # Indices apart from each other come first: (units,B,heads,Q/unit,K/unit).
-    whole[:, :, :, each, :, each] = inner.permute(2, 0, 1, 3, 4)
-    return whole.flatten(4, 5).flatten(2, 3)

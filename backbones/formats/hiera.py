@@ -11,7 +11,12 @@ from backbones.families.arch import depth_of
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
 
-_DECODER = ("decoder_", "mask_token", "encoder_norm.", "multi_scale_fusion_heads.")
+_DECODER = {
+    "decoder_": "",
+    "mask_token": "mask_token",
+    "encoder_norm.": "encoder_norm.",
+    "multi_scale_fusion_heads.": "fusion.",
+}
 _HEADS = {
     "norm.": "fc_norm.",
     "head.norm.": "fc_norm.",
@@ -37,12 +42,9 @@ class HieraFormat(Format):
         renaming = Renaming()
         names = checkpoint.tensors
         places = _places(names)
-        masked = any(name.startswith(_DECODER) for name in names)
+        masked = any(name.startswith(tuple(_DECODER)) for name in names)
         for name, value in names.items():
-            if name.startswith(_DECODER):
-                renaming.drop(name, "decoder of MAE, and what gathers the stages for it")
-            else:
-                renaming.take(name, _renamed(name, places), value)
+            renaming.take(name, _renamed(name, places), value)
         notes = (
             ("the last stage is pooled, as in fine-tuning; as in pre-training: arch={'q_pool': 2}",)
             if masked
@@ -83,7 +85,8 @@ def _places(names: Mapping[str, Tensor]) -> list[str]:
 def _renamed(name: str, places: list[str]) -> str:
     if found := _BLOCK.match(name):
         return places[int(found[1])] + name[found.end() :]
-    for theirs, ours in _HEADS.items():
+    prefixes = _HEADS | {theirs: f"decoder.{ours}" for theirs, ours in _DECODER.items()}
+    for theirs, ours in prefixes.items():
         if name.startswith(theirs):
             return ours + name.removeprefix(theirs)
     return "encoder.pos_embed" if name == "pos_embed_abs" else f"encoder.{name}"

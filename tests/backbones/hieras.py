@@ -13,6 +13,7 @@ import backbones
 DEPTHS = (1, 2, 3, 1)
 ARCH = {"embed_dim": 8, "depths": DEPTHS, "num_heads": 1}
 HEAD = {"num_heads": 1}
+DECODER = {"decoder_embed_dim": 12, "decoder_depth": 2, "decoder_num_heads": 3}
 
 
 def new(size: Any = 64, **options: Any) -> Any:
@@ -34,6 +35,11 @@ def published(backbone: Any, norm: str = "norm.") -> dict[str, Tensor]:
         if name.startswith("layers."):
             _, stage, _, block, rest = name.split(".", 4)
             name = f"blocks.{starts[int(stage)] + int(block)}.{rest}"
+        if name.startswith("decoder."):
+            name = name.replace("decoder.", "decoder_", 1)
+            for theirs in ("mask_token", "encoder_norm"):
+                name = name.replace(f"decoder_{theirs}", theirs)
+            name = name.replace("decoder_fusion", "multi_scale_fusion_heads")
         name = name.replace("fc_norm.", norm).replace("head.", "head.projection.")
         tensors[name] = value
     return tensors
