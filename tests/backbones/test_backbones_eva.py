@@ -130,6 +130,16 @@ def test_fine_tuned_at_another_size(kind, new, tmp_path, close):
     assert close(backbone.logits(images).double(), logits)
 
 
+def test_drop_last(pretrained):
+    whole, short = (backbones.load(pretrained[1], drop_last=n) for n in (0, 1))
+    images = torch.rand(1, 3, 32, 32)
+    [last] = short.blocks(images)
+    assert torch.equal(last, whole.blocks(images)[0])
+    assert short.last_layer == 2
+    assert short.layer_ids()["encoder.blocks.0.attn.proj.weight"] == 1
+    assert short.layer_ids()["encoder.cls_token"] == 0
+
+
 def test_other_sizes(pretrained, close):
     """The rule of run_class_finetuning.py: bicubic without antialiasing, positions spread out."""
     _, path, tensors = pretrained

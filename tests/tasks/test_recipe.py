@@ -20,9 +20,7 @@ def test_a_layout_is_told_of_the_file() -> None:
 
 
 def test_what_files_of_rotary_encoders_and_hieras_do_not_tell() -> None:
-    told = {"rope_grid": (24, 24), "reg_tokens": 0, "q_pool": 2}
-    recipe = BackboneRecipe(input_size=(32, 32), **told)
-    assert recipe.arch() == told
-    assert recipe.told() == told | {"rope_grid": [24, 24]}
-    known = {key for name in ("eva", "hiera") for key in family(name).keys}
-    assert told.keys() <= known
+    recipe = BackboneRecipe(input_size=(32, 32), rope_grid=(24, 24), reg_tokens=0, q_pool=2)
+    assert recipe.arch() == {"rope_grid": (24, 24), "reg_tokens": 0, "q_pool": 2}
+    assert recipe.told() == {"rope_grid": [24, 24], "reg_tokens": 0, "q_pool": 2}
+    assert recipe.told().keys() <= family("eva").keys | family("hiera").keys
