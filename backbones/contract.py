@@ -34,11 +34,12 @@ class Masked(NamedTuple):
 
     Attributes:
         features: the normed map (B,C,h,w); MAE: the normed class token and the kept tokens in
-            raster order (B,1+kept,C).
+            raster order (B,1+kept,C); Hiera: see `HieraBackbone.masked`.
         reconstruction: (B,3,H,W), in the checkpoint's own normalised pixels (or, for an MAE trained
             on them, per-patch normalised ones), as its decoder gives it. Where the objective has
             no pixels, what the file predicts of each cell: BEiT: scores of visual tokens
-            (B,vocabulary,h,w); iBOT, DINOv2: nothing (B,0,h,w).
+            (B,vocabulary,h,w); EVA-02: features of its teacher (B,features,h,w); iBOT, DINOv2 and
+            DINOv3: nothing (B,0,h,w).
     """
 
     features: Tensor

@@ -20,7 +20,7 @@ from backbones.safetensors_files import index_in, read_shards, read_single, shar
 from backbones.unpickle import load_inert
 
 _SAVE = "save it as float32"
-_WRAPPERS = ("model", "state_dict", "teacher", "module")
+_WRAPPERS = ("model", "model_state", "state_dict", "teacher", "module")
 _PAIR = ("teacher", "student")
 """Keys of two networks of equal standing, of which a layout has to choose one."""
 

@@ -8,9 +8,12 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers.mlp import GluMlp
+from timm.layers.mlp import GluMlp, SwiGLU
+from timm.layers.pos_embed_sincos import RotaryEmbeddingCat, RotaryEmbeddingDinoV3
 from timm.models.beit import Beit
 from timm.models.deit import VisionTransformerDistilled
+from timm.models.eva import Eva, EvaAttention, EvaBlock
+from timm.models.hiera import Hiera
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
@@ -57,22 +60,56 @@ def _similar(short: str) -> list[str]:
 def _architecture(short: str) -> dict[str, Any]:
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         model: Any = timm.create_model(short, pretrained=False, num_classes=0)
-    served = type(model) in (VisionTransformer, VisionTransformerDistilled, Beit)
-    gated = served and _is_swiglu(model.blocks[0].mlp)
-    if not served or not (gated or _is_gelu(model.blocks[0].mlp)) or not _plain(model):
+    reader = _READERS.get(type(model))
+    own = reader(model) if reader else None
+    if own is None:
         raise LoadError(
             f"timm:{short} is a {type(model).__name__} of a kind that no family here serves"
         )
     cfg = model.pretrained_cfg
-    return {
-        "image_size": tuple(model.patch_embed.img_size),
-        "num_heads": model.blocks[0].attn.num_heads,
-        "norm_eps": model.blocks[0].norm1.eps,
-        "mean": cfg["mean"],
-        "std": cfg["std"],
-        "format": "timm",
-        **({"swiglu": True} if gated else {}),
-    }
+    common = {"norm_eps": model.blocks[0].norm1.eps, "mean": cfg["mean"], "std": cfg["std"]}
+    return {"format": "timm", **common, **own}
+
+
+def _vit(model: Any) -> dict[str, Any] | None:
+    gated = _is_swiglu(model.blocks[0].mlp)
+    if not (gated or _is_gelu(model.blocks[0].mlp)) or not _plain(model):
+        return None
+    return {**_sizes(model), **({"swiglu": True} if gated else {})}
+
+
+def _eva(model: Any) -> dict[str, Any] | None:
+    """EVA, EVA-02 and DINOv3; others of timm's class place or normalise their queries otherwise, or
+    have no class token."""
+    block, rope = model.blocks[0], model.rope
+    attention: Any = block.attn
+    mlp = _is_gelu(block.mlp) or _is_swiglu(block.mlp) or type(block.mlp) is SwiGLU
+    plain = type(block) is EvaBlock and type(attention) is EvaAttention and mlp
+    absent = (attention.q_norm, model.norm_pre)
+    if not plain or model.cls_token is None or any(type(m) is not nn.Identity for m in absent):
+        return None
+    if rope is None and _is_gelu(block.mlp):
+        return _sizes(model)  # the first EVA is a BEiT
+    if type(rope) is RotaryEmbeddingDinoV3 and model.pos_embed is None:
+        return {**_sizes(model), "rope": "dinov3"}
+    if type(rope) is not RotaryEmbeddingCat or model.pos_embed is None:
+        return None
+    if rope.grid_offset or rope.grid_indexing != "ij" or rope.ref_feat_shape is None:
+        return None
+    return {**_sizes(model), "rope": "eva02", "rope_grid": tuple(rope.ref_feat_shape)}
+
+
+def _hiera(model: Any) -> dict[str, Any] | None:
+    if (model.mask_unit_size, model.q_stride) != ((8, 8), (2, 2)):
+        return None
+    height, width = (4 * cells for cells in model.tokens_spatial_shape)
+    heads = model.blocks[0].attn.heads
+    return {"image_size": (height, width), "num_heads": heads, "format": "hiera"}
+
+
+def _sizes(model: Any) -> dict[str, Any]:
+    image_size = tuple(model.patch_embed.img_size)
+    return {"image_size": image_size, "num_heads": model.blocks[0].attn.num_heads}
 
 
 def _is_gelu(mlp: Any) -> bool:
@@ -86,3 +123,14 @@ def _is_swiglu(mlp: Any) -> bool:
 
 def _plain(model: Any) -> bool:
     return not isinstance(model, VisionTransformer) or type(model.blocks[0]) is Block
+
+
+_READERS = {
+    VisionTransformer: _vit,
+    VisionTransformerDistilled: _vit,
+    Beit: _vit,
+    Eva: _eva,
+    Hiera: _hiera,
+}
+"""Classes of timm, and what says whether a network of one is served here: its architecture, or
+None."""

@@ -1,7 +1,11 @@
-"""State dicts under timm's names for VisionTransformer and Beit; fine-tuned SimMIM files, and the
-encoders that DINO and iBOT publish, have the same."""
+"""State dicts under timm's names for VisionTransformer, Beit and Eva; fine-tuned SimMIM files, and
+the encoders that DINO and iBOT publish, have the same."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import Tensor
 
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
@@ -28,8 +32,10 @@ class TimmFormat(Format):
 
     def recognise(self, checkpoint: Checkpoint) -> str | None:
         names = checkpoint.tensors
-        if "patch_embed.proj.weight" in names and "blocks.0.attn.qkv.weight" in names:
-            return f"patch_embed.proj and blocks.*.attn.qkv, timm's names for {_family(checkpoint)}"
+        layers = [n for n in ("qkv", "q_proj") if f"blocks.0.attn.{n}.weight" in names]
+        if "patch_embed.proj.weight" in names and layers:
+            family = _family(checkpoint)
+            return f"patch_embed.proj and blocks.*.attn.{layers[0]}, timm's names for {family}"
         return None
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
@@ -76,9 +82,29 @@ def _is_of_timm(checkpoint: Checkpoint) -> bool:
 
 def _family(checkpoint: Checkpoint) -> str:
     names = checkpoint.tensors
+    if _has_rotary_positions(names):
+        return "eva"
     relative = any(name.endswith("relative_position_bias_table") for name in names)
     return (
         "beit"
         if relative or "blocks.0.attn.q_bias" in names or "blocks.0.gamma_1" in names
         else "vit"
     )
+
+
+def _has_rotary_positions(names: Mapping[str, Tensor]) -> bool:
+    """Whether it is EVA-02, by its gated layers, or DINOv3, by registers without any table.
+
+    Rotary positions themselves are in none of timm's files.
+    """
+    if "pos_embed" not in names:
+        return all(name in names for name in ("cls_token", "reg_token", "blocks.0.gamma_1"))
+    packed = "blocks.0.attn.q_bias" in names and _is_gated(names)
+    return packed or "blocks.0.mlp.fc1_g.weight" in names
+
+
+def _is_gated(names: Mapping[str, Tensor]) -> bool:
+    first, second = (names.get(f"blocks.0.mlp.{layer}.weight") for layer in ("fc1", "fc2"))
+    if first is None or second is None or first.ndim != 2 or second.ndim != 2:
+        return False
+    return len(first) == 2 * second.shape[1]
