@@ -8,6 +8,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers.activations import GELUTanh, QuickGELU
 from timm.layers.mlp import GluMlp
 from timm.models.beit import Beit
 from timm.models.deit import VisionTransformerDistilled
@@ -59,7 +60,8 @@ def _architecture(short: str) -> dict[str, Any]:
         model: Any = timm.create_model(short, pretrained=False, num_classes=0)
     served = type(model) in (VisionTransformer, VisionTransformerDistilled, Beit)
     gated = served and _is_swiglu(model.blocks[0].mlp)
-    if not served or not (gated or _is_gelu(model.blocks[0].mlp)) or not _plain(model):
+    act = _act(model.blocks[0].mlp) if served else None
+    if not (gated or act) or not _plain(model):
         raise LoadError(
             f"timm:{short} is a {type(model).__name__} of a kind that no family here serves"
         )
@@ -72,11 +74,18 @@ def _architecture(short: str) -> dict[str, Any]:
         "std": cfg["std"],
         "format": "timm",
         **({"swiglu": True} if gated else {}),
+        **({"act": act} if act and isinstance(model, VisionTransformer) else {}),
     }
 
 
-def _is_gelu(mlp: Any) -> bool:
-    return type(getattr(mlp, "act", None)) is nn.GELU
+def _act(mlp: Any) -> str | None:
+    """Return what `act` of a ViT's architecture is called here, if it is one of those."""
+    act: Any = getattr(mlp, "act", None)
+    if type(act) is nn.GELU and act.approximate == "none":
+        return "gelu"
+    if type(act) is QuickGELU:
+        return "quick_gelu"
+    return "gelu_tanh" if type(act) is GELUTanh else None
 
 
 def _is_swiglu(mlp: Any) -> bool:
