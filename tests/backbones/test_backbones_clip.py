@@ -127,6 +127,7 @@ def test_the_rest_of_the_contract(state, saved):
         assert block.attn.num_heads == 2
     layers = backbone.layer_ids()
     assert layers["encoder.patch_embed.proj.weight"] == layers["encoder.cls_token"] == 0
+    assert layers["encoder.norm_pre.weight"] == 0
     assert layers["encoder.blocks.1.attn.qkv.weight"] == 2
     assert layers["encoder.norm.weight"] == backbone.last_layer == 3
     shorter = backbones.load(path, drop_last=1)
