@@ -8,6 +8,7 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers.activations import GELUTanh, QuickGELU
 from timm.layers.mlp import GluMlp, SwiGLU
 from timm.layers.pos_embed_sincos import RotaryEmbeddingCat, RotaryEmbeddingDinoV3
 from timm.models.beit import Beit
@@ -72,10 +73,12 @@ def _architecture(short: str) -> dict[str, Any]:
 
 
 def _vit(model: Any) -> dict[str, Any] | None:
-    gated = _is_swiglu(model.blocks[0].mlp)
-    if not (gated or _is_gelu(model.blocks[0].mlp)) or not _plain(model):
+    mlp = model.blocks[0].mlp
+    gated, act = _is_swiglu(mlp), _act(mlp)
+    if not (gated or act) or not _plain(model):
         return None
-    return {**_sizes(model), **({"swiglu": True} if gated else {})}
+    told = {"act": act} if act and isinstance(model, VisionTransformer) else {}
+    return {**_sizes(model), **({"swiglu": True} if gated else {}), **told}
 
 
 def _eva(model: Any) -> dict[str, Any] | None:
@@ -83,12 +86,12 @@ def _eva(model: Any) -> dict[str, Any] | None:
     have no class token."""
     block, rope = model.blocks[0], model.rope
     attention: Any = block.attn
-    mlp = _is_gelu(block.mlp) or _is_swiglu(block.mlp) or type(block.mlp) is SwiGLU
+    mlp = (_act(block.mlp) == "gelu") or _is_swiglu(block.mlp) or type(block.mlp) is SwiGLU
     plain = type(block) is EvaBlock and type(attention) is EvaAttention and mlp
     absent = (attention.q_norm, model.norm_pre)
     if not plain or model.cls_token is None or any(type(m) is not nn.Identity for m in absent):
         return None
-    if rope is None and _is_gelu(block.mlp):
+    if rope is None and (_act(block.mlp) == "gelu"):
         return _sizes(model)  # the first EVA is a BEiT
     if type(rope) is RotaryEmbeddingDinoV3 and model.pos_embed is None:
         return {**_sizes(model), "rope": "dinov3"}
@@ -112,8 +115,14 @@ def _sizes(model: Any) -> dict[str, Any]:
     return {"image_size": image_size, "num_heads": model.blocks[0].attn.num_heads}
 
 
-def _is_gelu(mlp: Any) -> bool:
-    return type(getattr(mlp, "act", None)) is nn.GELU
+def _act(mlp: Any) -> str | None:
+    """Return what `act` of a ViT's architecture is called here, if it is one of those."""
+    act: Any = getattr(mlp, "act", None)
+    if type(act) is nn.GELU and act.approximate == "none":
+        return "gelu"
+    if type(act) is QuickGELU:
+        return "quick_gelu"
+    return "gelu_tanh" if type(act) is GELUTanh else None
 
 
 def _is_swiglu(mlp: Any) -> bool:

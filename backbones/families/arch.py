@@ -168,11 +168,11 @@ def heads(width: int, given: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
     raise ask("num_heads", f"no published ViT is {width} wide")
 
 
-def ask(key: str, why: str) -> LoadError:
+def ask(key: str, why: str, value: Any = 3) -> LoadError:
     """Return the error that asks for what neither the file nor a rule tells."""
     return LoadError(
-        f"the file does not tell {key} and {why}; give it: --set backbone.{key}=3 "
-        f"(arch={{{key!r}: 3}})"
+        f"the file does not tell {key} and {why}; give it: --set backbone.{key}={value} "
+        f"(arch={{{key!r}: {value!r}}})"
     )
 
 
