@@ -108,7 +108,7 @@ def create(
     """Build an encoder without weights, initialised by its family's published rule.
 
     Args:
-        family: "vit", "beit", "swin" or "swinv2", or what an entry point adds.
+        family: a name in `backbones.families`, or what an entry point adds.
         arch: at least embed_dim, depth (depths) and patch_size; see the family's architecture.
         input_size: side, or (height, width), of its images.
         seed: of the initialisation; torch's global generator is left alone.

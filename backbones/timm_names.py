@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
+from timm.layers.activations import GELU
 from timm.layers.mlp import GluMlp
+from timm.layers.norm import LayerNorm2d
 from timm.models.beit import Beit
+from timm.models.convnext import ConvNeXt
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
@@ -30,7 +34,7 @@ def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         near = difflib.get_close_matches(short, _similar(short), n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LoadError(f"timm has no model {short!r}{hint}")
-    arch = _architecture(short)
+    arch = architecture(short)
     for suffix in _SUFFIXES:
         path = folder / f"{short}{suffix}"
         if path.is_file():
@@ -54,29 +58,54 @@ def _similar(short: str) -> list[str]:
     return [name for name in named if name.partition(".")[0] == model] or named
 
 
-def _architecture(short: str) -> dict[str, Any]:
+def architecture(short: str) -> dict[str, Any]:
+    """Return what timm says of a model's architecture, as `arch` of `backbones.load` takes it.
+
+    Args:
+        short: timm's name, with or without a tag.
+
+    Raises:
+        LoadError: no family here serves it.
+    """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         model: Any = timm.create_model(short, pretrained=False, num_classes=0)
-    served = type(model) in (VisionTransformer, VisionTransformerDistilled, Beit)
-    gated = served and _is_swiglu(model.blocks[0].mlp)
-    if not served or not (gated or _is_gelu(model.blocks[0].mlp)) or not _plain(model):
+    read = _READERS.get(type(model))
+    fields = read(model) if read else None
+    if fields is None:
         raise LoadError(
             f"timm:{short} is a {type(model).__name__} of a kind that no family here serves"
         )
     cfg = model.pretrained_cfg
+    return {"mean": cfg["mean"], "std": cfg["std"], "format": "timm", **fields}
+
+
+def _vit(model: Any) -> dict[str, Any] | None:
+    block = model.blocks[0]
+    gated = _is_swiglu(block.mlp)
+    if not (gated or _is_gelu(block.mlp)) or not _plain(model):
+        return None
     return {
         "image_size": tuple(model.patch_embed.img_size),
-        "num_heads": model.blocks[0].attn.num_heads,
-        "norm_eps": model.blocks[0].norm1.eps,
-        "mean": cfg["mean"],
-        "std": cfg["std"],
-        "format": "timm",
+        "num_heads": block.attn.num_heads,
+        "norm_eps": block.norm1.eps,
         **({"swiglu": True} if gated else {}),
     }
 
 
+def _convnext(model: Any) -> dict[str, Any] | None:
+    block = model.stages[0].blocks[0]
+    patched = len(model.stem) == 2 and type(model.stem[1]) is LayerNorm2d
+    if not patched or not _is_gelu(block.mlp) or block.conv_dw.bias is None:
+        return None
+    return {
+        "image_size": tuple(model.pretrained_cfg["input_size"][1:]),
+        "norm_eps": model.stem[1].eps,
+    }
+
+
 def _is_gelu(mlp: Any) -> bool:
-    return type(getattr(mlp, "act", None)) is nn.GELU
+    act = getattr(mlp, "act", None)
+    return type(act) is GELU or (type(act) is nn.GELU and act.approximate == "none")
 
 
 def _is_swiglu(mlp: Any) -> bool:
@@ -86,3 +115,12 @@ def _is_swiglu(mlp: Any) -> bool:
 
 def _plain(model: Any) -> bool:
     return not isinstance(model, VisionTransformer) or type(model.blocks[0]) is Block
+
+
+_READERS: dict[type, Callable[[Any], dict[str, Any] | None]] = {
+    VisionTransformer: _vit,
+    VisionTransformerDistilled: _vit,
+    Beit: _vit,
+    ConvNeXt: _convnext,
+}
+"""timm's class -> what its model tells, None if no family here builds it."""

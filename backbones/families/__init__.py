@@ -16,6 +16,7 @@ FAMILIES = {
     "beit": "backbones.families.beit:BeitFamily",
     "swin": "backbones.families.swin:SwinFamily",
     "swinv2": "backbones.families.swinv2:SwinV2Family",
+    "convnext": "backbones.families.convnext:ConvNextFamily",
 }
 
 GROUP = "harness.backbones"

@@ -29,6 +29,7 @@ FORMATS = {
     "dinov2": "backbones.formats.dinov2:Dinov2Format",
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
+    "convnext": "backbones.formats.convnext:ConvNextFormat",
     "transformers": "backbones.formats.transformers:TransformersFormat",
     "openmmlab": "backbones.formats.openmmlab:OpenmmlabFormat",
     "lightning": "backbones.formats.lightning:LightningFormat",

@@ -1,9 +1,10 @@
-"""State dicts under timm's names for VisionTransformer and Beit; fine-tuned SimMIM files, and the
-encoders that DINO and iBOT publish, have the same."""
+"""State dicts under timm's names for VisionTransformer and Beit, which fine-tuned SimMIM files and
+the encoders that DINO and iBOT publish have too, and for ConvNeXt."""
 
 from __future__ import annotations
 
 from backbones.files import Checkpoint
+from backbones.formats import timm_convnext
 from backbones.formats.contract import Format, Parsed, Renaming
 
 _BUFFERS = ("relative_position_index", "relative_coords_table", "attn_mask")
@@ -30,9 +31,11 @@ class TimmFormat(Format):
         names = checkpoint.tensors
         if "patch_embed.proj.weight" in names and "blocks.0.attn.qkv.weight" in names:
             return f"patch_embed.proj and blocks.*.attn.qkv, timm's names for {_family(checkpoint)}"
-        return None
+        return timm_convnext.recognise(checkpoint)
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
+        if timm_convnext.recognise(checkpoint):
+            return timm_convnext.parse(checkpoint)
         renaming = Renaming()
         names = checkpoint.tensors
         for name, value in names.items():
