@@ -32,6 +32,7 @@ FORMATS = {
     "convnext": "backbones.formats.convnext:ConvNextFormat",
     "transformers": "backbones.formats.transformers:TransformersFormat",
     "openmmlab": "backbones.formats.openmmlab:OpenmmlabFormat",
+    "openmmlab_swin": "backbones.formats.openmmlab_swin:OpenmmlabSwinFormat",
     "lightning": "backbones.formats.lightning:LightningFormat",
 }
 
