@@ -152,7 +152,11 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def attention(self, images: Tensor) -> Iterator[AttentionMap]:
-        """Yield the attention of one block after another."""
+        """Yield the attention of one block after another.
+
+        Raises:
+            LoadError: it has none; already when called.
+        """
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
@@ -254,4 +258,11 @@ class Backbone(nn.Module, ABC):
         """Return the error that says that `part` was not kept."""
         return LoadError(
             f"{self.spec.name} was loaded without its {part}; load it with keep=({part!r},)"
+        )
+
+    def without_attention(self) -> LoadError:
+        """Return the error that says that there is no attention to look at."""
+        return LoadError(
+            f"{self.spec.name} is a {self.spec.family}, which has no attention to look at; take an "
+            "encoder of another family, or look at its features"
         )

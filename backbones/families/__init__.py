@@ -18,6 +18,7 @@ FAMILIES = {
     "swin": "backbones.families.swin:SwinFamily",
     "swinv2": "backbones.families.swinv2:SwinV2Family",
     "hiera": "backbones.families.hiera:HieraFamily",
+    "convnext": "backbones.families.convnext:ConvNextFamily",
 }
 
 GROUP = "harness.backbones"

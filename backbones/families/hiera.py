@@ -23,7 +23,7 @@ from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo
 from backbones.errors import LoadError
 from backbones.families import initialise as init
 from backbones.families import stage_layers
-from backbones.families.arch import ask, check_head, read_fields
+from backbones.families.arch import ask, check_head, read_fields, shorten_stage
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
 from backbones.families.hiera_arch import (
     MAE_DECODER,
@@ -38,7 +38,6 @@ from backbones.families.hiera_attention import attention_maps
 from backbones.families.hiera_decoder import HieraDecoder
 from backbones.families.hiera_encoder import HieraEncoder
 from backbones.families.positions import resize_absolute
-from backbones.families.stage_arch import shorten
 from backbones.families.stages import checked_mask
 from backbones.families.tokens import replace_drop_path
 
@@ -70,7 +69,7 @@ class HieraFamily(Family):
 
     def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
         """As Family says; blocks go from the last stage but one, as for the Swin family."""
-        return shorten(arch, drop_last)
+        return shorten_stage(arch, drop_last, "encoder.layers")
 
     def fit(self, tensors: Tensors, arch: Arch, input_size: Size) -> Fitted:
         shape = checked(arch)

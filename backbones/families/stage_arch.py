@@ -188,26 +188,6 @@ def size_by_rule(arch: Mapping[str, Any]) -> tuple[Size, tuple[str, ...]]:
     return (side, side), (f"image_size={side}: the last stage is one window, as published",)
 
 
-def shorten(arch: Mapping[str, Any], drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return an architecture without the last blocks of the last stage but one, and the prefixes
-    of what goes.
-
-    Raises:
-        LoadError: fewer than 0 or all blocks of that stage are to go.
-    """
-    depths = tuple(arch["depths"])
-    stage = max(len(depths) - 2, 0)
-    depth = depths[stage]
-    if not 0 <= drop_last < depth:
-        raise LoadError(
-            f"drop_last: expected 0 to {depth - 1} of the {depth} blocks of stage {stage + 1}, "
-            f"got {drop_last}"
-        )
-    kept = depth - drop_last
-    prefixes = tuple(f"encoder.layers.{stage}.blocks.{i}." for i in range(kept, depth))
-    return {**arch, "depths": (*depths[:stage], kept, *depths[stage + 1 :])}, prefixes
-
-
 def heads_by_rule(embed_dim: int, stages: int) -> Stages:
     """Return the heads of a new encoder: 32 channels each, as published."""
     return tuple(max(1, embed_dim // 32) * 2**i for i in range(stages))

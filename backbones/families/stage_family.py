@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 from backbones.contract import Backbone, BackboneSpec
 from backbones.errors import LoadError
-from backbones.families.arch import check_head, read_fields
+from backbones.families.arch import check_head, read_fields, shorten_stage
 from backbones.families.contract import Arch, Family, Size
-from backbones.families.stage_arch import StageArch, checked, heads_by_rule, shorten
+from backbones.families.stage_arch import StageArch, checked, heads_by_rule
 from backbones.families.stages import StageBackbone
 
 
@@ -44,11 +44,8 @@ class StageFamily(Family):
         return dataclasses.asdict(checked(self.kind, given))
 
     def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """As Family says; the blocks go from the end of the last stage but one.
-
-        That is where the study of the published encoders removes them: stage 4 is kept.
-        """
-        return shorten(arch, drop_last)
+        """As Family says; the blocks go from the end of the last stage but one."""
+        return shorten_stage(arch, drop_last, "encoder.layers")
 
     def build(
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]

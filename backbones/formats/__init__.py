@@ -37,9 +37,11 @@ FORMATS = {
     "ijepa_context": "backbones.formats.ijepa:IjepaContextFormat",
     "deit": "backbones.formats.deit:DeitFormat",
     "timm": "backbones.formats.timm:TimmFormat",
+    "convnext": "backbones.formats.convnext:ConvNextFormat",
     "transformers": "backbones.formats.transformers:TransformersFormat",
     "transformers_clip": "backbones.formats.transformers_clip:TransformersClipFormat",
     "openmmlab": "backbones.formats.openmmlab:OpenmmlabFormat",
+    "openmmlab_swin": "backbones.formats.openmmlab_swin:OpenmmlabSwinFormat",
     "lightning": "backbones.formats.lightning:LightningFormat",
 }
 

@@ -1,5 +1,5 @@
-"""State dicts under timm's names for VisionTransformer, Beit and Eva; fine-tuned SimMIM files, and
-the encoders that DINO and iBOT publish, have the same.
+"""State dicts under timm's names for VisionTransformer, Beit and Eva, which fine-tuned SimMIM files
+and the encoders that DINO and iBOT publish have too, and for ConvNeXt.
 
 A norm before the blocks tells CLIP's towers, pooling by attention SigLIP's.
 """
@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from backbones.files import Checkpoint
+from backbones.formats import timm_convnext
 from backbones.formats.contract import Format, Parsed, Renaming
 from backbones.formats.towers import CLIP_MEAN, CLIP_STD, HALF, clip_facts, siglip_facts
 
@@ -45,9 +46,11 @@ class TimmFormat(Format):
         if "patch_embed.proj.weight" in names and layers:
             family = _family(checkpoint)
             return f"patch_embed.proj and blocks.*.attn.{layers[0]}, timm's names for {family}"
-        return None
+        return timm_convnext.recognise(checkpoint)
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
+        if timm_convnext.recognise(checkpoint):
+            return timm_convnext.parse(checkpoint)
         renaming = Renaming()
         names = checkpoint.tensors
         for name, value in names.items():

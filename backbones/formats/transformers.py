@@ -1,4 +1,5 @@
-"""Checkpoints of Hugging Face transformers: ViT, BEiT, I-JEPA, DINOv2 with registers and without.
+"""Checkpoints of Hugging Face transformers: ViT, BEiT, I-JEPA, DINOv2 with registers and without,
+Swin and SwinV2.
 
 Query, key and value are three layers there and one in timm's networks. What config.json says lies
 beside the weights and is not read: the defaults of the library hold.
@@ -7,12 +8,10 @@ beside the weights and is not read: the defaults of the library hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from backbones.files import Checkpoint
+from backbones.formats import qkv, transformers_swin
 from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, Format, Parsed, Renaming
 from backbones.formats.timm import is_index_buffer
 
@@ -25,7 +24,6 @@ _TABLE = "embeddings.position_embeddings"
 _PATCH = "embeddings.patch_embeddings.projection"
 _LAYER = "encoder.layer."
 _QUERY = "encoder.layer.0.attention.attention.query.weight"
-_QKV = ("query", "key", "value")
 _PART = re.compile(r"^encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)\.(\w+)$")
 
 # state_dict() of the library's version 5 has other names than what save_pretrained writes.
@@ -75,9 +73,11 @@ class TransformersFormat(Format):
         names = {_bare(name) for name in checkpoint.tensors}
         if {_TABLE if _kind(names) == "ijepa" else _TOKEN, f"{_PATCH}.weight", _QUERY} <= names:
             return f"{_PATCH} and attention.query, as {_kind(names)} of transformers has them"
-        return None
+        return transformers_swin.recognise(checkpoint)
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
+        if transformers_swin.recognise(checkpoint):
+            return transformers_swin.parse(checkpoint)
         bare = {name: _bare(name) for name in checkpoint.tensors}
         kind = _kind(set(bare.values()))
         renaming = Renaming()
@@ -93,7 +93,7 @@ class TransformersFormat(Format):
                 parts.setdefault(joined, {})[part[2]] = name
             else:
                 renaming.take(name, _renamed(short, kind), checkpoint.tensors[name])
-        join_layers(parts, checkpoint.tensors, renaming)
+        qkv.join(parts, checkpoint.tensors, renaming)
         facts = {"vit": _vit, "beit": _beit, "dinov2": _dinov2, "ijepa": _ijepa}[kind](
             set(bare.values())
         )
@@ -147,26 +147,6 @@ def _renamed(name: str, kind: str) -> str:
         if found:
             return f"encoder.blocks.{block[1]}.{short}" if block else short
     return f"encoder.{name}"
-
-
-def join_layers(
-    parts: Mapping[str, Mapping[str, str]], tensors: Mapping[str, Tensor], renaming: Renaming
-) -> None:
-    """Join the layers of query, key and value to one.
-
-    Args:
-        parts: name in the Backbone -> "query", "key" and "value" -> names in the file.
-        tensors: of the file.
-        renaming: where they go.
-    """
-    for new, names in parts.items():
-        kinds = {(tensors[name].shape, tensors[name].dtype) for name in names.values()}
-        whole = set(names) == set(_QKV) and len(kinds) == 1
-        if whole and all(shape for shape, _ in kinds):
-            renaming.join({names[part]: tensors[names[part]] for part in _QKV}, new)
-        else:  # not a whole layer: refused under their own names
-            for name in names.values():
-                renaming.take(name, f"encoder.{name}", tensors[name])
 
 
 def _vit(_: set[str]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from backbones.files import Checkpoint
+from backbones.formats import qkv
 from backbones.formats.contract import Format, Parsed, Renaming
 from backbones.formats.towers import (
     CLIP_MEAN,
@@ -23,7 +24,6 @@ from backbones.formats.towers import (
     heads_note,
     siglip_facts,
 )
-from backbones.formats.transformers import join_layers
 
 _PREFIX = "vision_model."
 _PATCHES = "embeddings.patch_embedding.weight"
@@ -78,7 +78,7 @@ class TransformersClipFormat(Format):
                 parts.setdefault(joined, {})[_WORDS[part[2]]] = name
             else:
                 renaming.take(name, *_renamed(short, value))
-        join_layers(parts, checkpoint.tensors, renaming)
+        qkv.join(parts, checkpoint.tensors, renaming)
         facts = _facts(renaming.tensors)
         return Parsed(
             family="vit",
