@@ -27,7 +27,7 @@ class Account:
     def __init__(self, parsed: Parsed) -> None:
         self.tensors: dict[str, Tensor] = dict(parsed.tensors)
         self.dropped = {rule: list(names) for rule, names in parsed.dropped.items()}
-        self._joined = parsed.joined
+        self._rules = {**dict.fromkeys(parsed.joined, JOINED), **parsed.laid_out}
         self._origin = {new: parsed.joined.get(new, (old,)) for new, old in parsed.origin.items()}
 
     def keep(self, keep: Collection[str], parts: Collection[str], where: str) -> None:
@@ -61,10 +61,12 @@ class Account:
         Raises:
             LoadError: a tensor of the file is in none of the groups, or in several.
         """
-        changed = {name for names in converted.values() for name in names}
-        joined = [name for name in self._joined if name in self.tensors and name not in changed]
-        rules = {**converted, JOINED: joined} if joined else converted
-        changed.update(joined)
+        rules = {rule: list(names) for rule, names in converted.items()}
+        changed = {name for names in rules.values() for name in names}
+        for name, rule in self._rules.items():
+            if name in self.tensors and name not in changed:
+                rules.setdefault(rule, []).append(name)
+                changed.add(name)
         report = KeyReport(
             format=layout,
             reason=reason,

@@ -34,11 +34,12 @@ class Masked(NamedTuple):
 
     Attributes:
         features: the normed map (B,C,h,w); MAE: the normed class token and the kept tokens in
-            raster order (B,1+kept,C).
+            raster order (B,1+kept,C); Hiera: see `HieraBackbone.masked`.
         reconstruction: (B,3,H,W), in the checkpoint's own normalised pixels (or, for an MAE trained
             on them, per-patch normalised ones), as its decoder gives it. Where the objective has
             no pixels, what the file predicts of each cell: BEiT: scores of visual tokens
-            (B,vocabulary,h,w); iBOT, DINOv2: nothing (B,0,h,w).
+            (B,vocabulary,h,w); EVA-02: features of its teacher (B,features,h,w); iBOT, DINOv2 and
+            DINOv3: nothing (B,0,h,w).
     """
 
     features: Tensor
@@ -151,7 +152,11 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def attention(self, images: Tensor) -> Iterator[AttentionMap]:
-        """Yield the attention of one block after another."""
+        """Yield the attention of one block after another.
+
+        Raises:
+            LoadError: it has none; already when called.
+        """
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
@@ -253,4 +258,11 @@ class Backbone(nn.Module, ABC):
         """Return the error that says that `part` was not kept."""
         return LoadError(
             f"{self.spec.name} was loaded without its {part}; load it with keep=({part!r},)"
+        )
+
+    def without_attention(self) -> LoadError:
+        """Return the error that says that there is no attention to look at."""
+        return LoadError(
+            f"{self.spec.name} is a {self.spec.family}, which has no attention to look at; take an "
+            "encoder of another family, or look at its features"
         )

@@ -7,7 +7,7 @@ import pickle
 import tarfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -17,12 +17,16 @@ from torch import Tensor
 
 from backbones.errors import LoadError
 from backbones.safetensors_files import index_in, read_shards, read_single, shards_of
+from backbones.torchscript import is_script, read_script
 from backbones.unpickle import load_inert
 
 _SAVE = "save it as float32"
-_WRAPPERS = ("model", "state_dict", "teacher", "module")
-_PAIR = ("teacher", "student")
-"""Keys of two networks of equal standing, of which a layout has to choose one."""
+_WRAPPERS = (
+    *("model", "model_state", "state_dict", "teacher", "module"),
+    *("target_encoder", "encoder"),
+)
+_GROUPS = (("teacher", "student"), ("target_encoder", "encoder", "predictor"))
+"""Keys of networks of equal standing, of which a layout has to choose one."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Checkpoint:
         sha256: of its bytes; of a checkpoint in shards that of their hashes, by their names.
         container: "safetensors", "safetensors index", "torch zip" or "torch pickle".
         wrapper: the top-level key under which the state dict lies, or None; "teacher and student"
-            where both are there, the names then beginning with `teacher.` or `student.`.
+            where both are there, the names then beginning with `teacher.` or `student.`; I-JEPA's
+            three networks alike.
         stripped: whether the prefix `module.` of a parallel wrapper was taken off all names.
         tensors: name -> tensor; floating point as float32.
         metadata: strings beside the tensors of a safetensors file.
@@ -153,8 +158,8 @@ def _head(path: Path) -> tuple[bytes, int]:
 
 
 def _read_torch(path: Path, container: str) -> Any:
-    if container == "torch zip":
-        _check_zip(path)
+    if container == "torch zip" and is_script(_check_zip(path)):
+        return _read_inert(path, lambda: read_script(path))
     try:
         with warnings.catch_warnings():
             # What torch warns of, sparse tensors, is refused later, in one line of our own.
@@ -164,25 +169,29 @@ def _read_torch(path: Path, container: str) -> Any:
         pass  # a class that torch does not know, which the stricter reader below names
     except Exception as error:  # a damaged pickle may raise anything
         raise _damaged(path, error) from error
+    return _read_inert(path, lambda: load_inert(str(path)))
+
+
+def _read_inert(path: Path, read: Callable[[], Any]) -> Any:
     try:
-        return load_inert(str(path))
+        return read()
     except LoadError as error:
         raise LoadError(f"{path} {error}") from None
     except Exception as error:  # as above
         raise _damaged(path, error) from error
 
 
-def _check_zip(path: Path) -> None:
+def _check_zip(path: Path) -> list[str]:
+    """Return the names of the members of an undamaged archive with a checkpoint in it."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             _check_sums(archive)
     except Exception as error:  # a damaged archive may raise anything
         raise _damaged(path, error) from error
-    if any(name.endswith("/constants.pkl") for name in names):
-        raise LoadError(f"{path} is a TorchScript program; save its state_dict() and give that")
     if not any(name.endswith("/data.pkl") for name in names):
         raise LoadError(f"{path} is a zip archive without a torch checkpoint in it")
+    return names
 
 
 def _check_sums(archive: zipfile.ZipFile) -> None:
@@ -204,8 +213,10 @@ def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple
     """Find the state dict: under a usual key, or the content itself."""
     if not isinstance(content, Mapping):
         raise LoadError(f"{path} holds a {type(content).__name__}; expected a state dict")
-    if all(_is_state(content.get(key)) for key in _PAIR):
-        return " and ".join(_PAIR), _joined(content), _others(content, *_PAIR)
+    for group in _GROUPS:
+        there = [key for key in group if _is_state(content.get(key))]
+        if len(there) > 1:
+            return " and ".join(there), _joined(content, there), _others(content, *there)
     for key in _WRAPPERS:
         inner = content.get(key)
         if _is_state(inner):
@@ -227,11 +238,11 @@ def _others(content: Mapping[Any, Any], *keys: str) -> tuple[str, ...]:
     return tuple(str(key) for key in content if key not in keys)
 
 
-def _joined(content: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return the tensors of both networks under one roof."""
+def _joined(content: Mapping[Any, Any], keys: list[str]) -> dict[str, Any]:
+    """Return the tensors of several networks under one roof."""
     return {
         f"{key}.{name}" if isinstance(name, str) else name: value
-        for key in _PAIR
+        for key in keys
         for name, value in content[key].items()
     }
 

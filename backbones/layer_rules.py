@@ -34,8 +34,9 @@ def check_rule(rule: str | None) -> str:
 
 
 def vit_layer(name: str, depth: int, rule: str | None = None) -> int:
-    """Return the layer number of a ViT's parameter: 0 for tokens, position table and patch
-    embedding, i+1 for block i, depth+1 for the rest, the shared bias table among it.
+    """Return the layer number of a ViT's parameter: 0 for tokens, position table, patch embedding
+    and the norm after these (open_clip's `lock` has it with them too), i+1 for block i, depth+1 for
+    the rest, the shared bias table among it.
 
     Under a pre-training rule everything is layer depth+1, since nothing is scaled there.
     """
@@ -44,7 +45,7 @@ def vit_layer(name: str, depth: int, rule: str | None = None) -> int:
     parts = name.split(".")
     if parts[0] != "encoder":
         return depth + 1
-    if parts[1] in _TOKENS or parts[1] == "patch_embed":
+    if parts[1] in (*_TOKENS, "patch_embed", "norm_pre"):
         return 0
     if parts[1] == "blocks":
         return int(parts[2]) + 1

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from backbones import fetch, files
 from backbones.account import Account
 from backbones.arguments import (
@@ -30,6 +28,7 @@ from backbones.families.contract import Family
 from backbones.formats import recognise
 from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, Parsed
 from backbones.keys import assign
+from backbones.undrawn import undrawn
 
 _COMMON = frozenset({"format", "mean", "std"})
 """What `arch` may give beside the fields of the family."""
@@ -108,7 +107,7 @@ def create(
     """Build an encoder without weights, initialised by its family's published rule.
 
     Args:
-        family: "vit", "beit", "swin" or "swinv2", or what an entry point adds.
+        family: a name in `backbones.families`, or what an entry point adds.
         arch: at least embed_dim, depth (depths) and patch_size; see the family's architecture.
         input_size: side, or (height, width), of its images.
         seed: of the initialisation; torch's global generator is left alone.
@@ -157,9 +156,7 @@ def _coloured(parsed: Parsed, mean: Any, std: Any) -> Parsed:
 def _build(
     family: Family, spec: BackboneSpec, size: Size, drop_path: float, keep: Collection[str]
 ) -> Backbone:
-    # Modules draw initial values when they are made: these are overwritten, and must not move the
-    # generator of the process.
-    with torch.random.fork_rng(devices=[]):
+    with undrawn():
         return family.build(spec, size, drop_path, keep)
 
 

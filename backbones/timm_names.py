@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import timm
 import torch
-from timm.layers.mlp import GluMlp
+from timm.layers.activations import GELU, GELUTanh, QuickGELU
+from timm.layers.mlp import GluMlp, SwiGLU
+from timm.layers.norm import LayerNorm2d
+from timm.layers.pos_embed_sincos import RotaryEmbeddingCat, RotaryEmbeddingDinoV3
 from timm.models.beit import Beit
+from timm.models.convnext import ConvNeXt
 from timm.models.deit import VisionTransformerDistilled
+from timm.models.eva import Eva, EvaAttention, EvaBlock
+from timm.models.hiera import Hiera
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
@@ -30,7 +37,7 @@ def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         near = difflib.get_close_matches(short, _similar(short), n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LoadError(f"timm has no model {short!r}{hint}")
-    arch = _architecture(short)
+    arch = architecture(short)
     for suffix in _SUFFIXES:
         path = folder / f"{short}{suffix}"
         if path.is_file():
@@ -54,29 +61,99 @@ def _similar(short: str) -> list[str]:
     return [name for name in named if name.partition(".")[0] == model] or named
 
 
-def _architecture(short: str) -> dict[str, Any]:
+def architecture(short: str) -> dict[str, Any]:
+    """Return what timm says of a model's architecture, as `arch` of `backbones.load` takes it.
+
+    Args:
+        short: timm's name, with or without a tag.
+
+    Raises:
+        LoadError: no family here serves it.
+    """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         model: Any = timm.create_model(short, pretrained=False, num_classes=0)
-    served = type(model) in (VisionTransformer, VisionTransformerDistilled, Beit)
-    gated = served and _is_swiglu(model.blocks[0].mlp)
-    if not served or not (gated or _is_gelu(model.blocks[0].mlp)) or not _plain(model):
+    read = _READERS.get(type(model))
+    fields = read(model) if read else None
+    if fields is None:
         raise LoadError(
             f"timm:{short} is a {type(model).__name__} of a kind that no family here serves"
         )
     cfg = model.pretrained_cfg
+    return {"mean": cfg["mean"], "std": cfg["std"], "format": "timm", **fields}
+
+
+def _vit(model: Any) -> dict[str, Any] | None:
+    mlp = model.blocks[0].mlp
+    gated, act = _is_swiglu(mlp), _act(mlp)
+    if not (gated or act) or not _plain(model):
+        return None
+    told = {"act": act} if act and isinstance(model, VisionTransformer) else {}
+    return {**_sizes(model), **({"swiglu": True} if gated else {}), **told}
+
+
+def _eva(model: Any) -> dict[str, Any] | None:
+    """EVA, EVA-02 and DINOv3; others of timm's class place or normalise their queries otherwise, or
+    have no class token."""
+    block, rope = model.blocks[0], model.rope
+    attention: Any = block.attn
+    gelu = _act(block.mlp) == "gelu"
+    mlp = gelu or _is_swiglu(block.mlp) or type(block.mlp) is SwiGLU
+    plain = type(block) is EvaBlock and type(attention) is EvaAttention and mlp
+    absent = (attention.q_norm, model.norm_pre)
+    if not plain or model.cls_token is None or any(type(m) is not nn.Identity for m in absent):
+        return None
+    if rope is None and gelu:
+        return _sizes(model)  # the first EVA is a BEiT
+    if type(rope) is RotaryEmbeddingDinoV3 and model.pos_embed is None:
+        return {**_sizes(model), "rope": "dinov3"}
+    if type(rope) is not RotaryEmbeddingCat or model.pos_embed is None:
+        return None
+    if rope.grid_offset or rope.grid_indexing != "ij" or rope.ref_feat_shape is None:
+        return None
+    return {**_sizes(model), "rope": "eva02", "rope_grid": tuple(rope.ref_feat_shape)}
+
+
+def _hiera(model: Any) -> dict[str, Any] | None:
+    if (model.mask_unit_size, model.q_stride) != ((8, 8), (2, 2)):
+        return None
+    height, width = (4 * cells for cells in model.tokens_spatial_shape)
+    block = model.blocks[0]
     return {
-        "image_size": tuple(model.patch_embed.img_size),
-        "num_heads": model.blocks[0].attn.num_heads,
-        "norm_eps": model.blocks[0].norm1.eps,
-        "mean": cfg["mean"],
-        "std": cfg["std"],
-        "format": "timm",
-        **({"swiglu": True} if gated else {}),
+        "image_size": (height, width),
+        "num_heads": block.attn.heads,
+        "norm_eps": block.norm1.eps,
+        "format": "hiera",
     }
 
 
-def _is_gelu(mlp: Any) -> bool:
-    return type(getattr(mlp, "act", None)) is nn.GELU
+def _convnext(model: Any) -> dict[str, Any] | None:
+    block = model.stages[0].blocks[0]
+    patched = len(model.stem) == 2 and type(model.stem[1]) is LayerNorm2d
+    if not patched or _act(block.mlp) != "gelu" or block.conv_dw.bias is None:
+        return None
+    return {
+        "image_size": tuple(model.pretrained_cfg["input_size"][1:]),
+        "norm_eps": model.stem[1].eps,
+    }
+
+
+def _sizes(model: Any) -> dict[str, Any]:
+    block = model.blocks[0]
+    return {
+        "image_size": tuple(model.patch_embed.img_size),
+        "num_heads": block.attn.num_heads,
+        "norm_eps": block.norm1.eps,
+    }
+
+
+def _act(mlp: Any) -> str | None:
+    """Return what `act` of a ViT's architecture is called here, if it is one of those."""
+    act: Any = getattr(mlp, "act", None)
+    if type(act) is GELU or (type(act) is nn.GELU and act.approximate == "none"):
+        return "gelu"
+    if type(act) is QuickGELU:
+        return "quick_gelu"
+    return "gelu_tanh" if type(act) is GELUTanh else None
 
 
 def _is_swiglu(mlp: Any) -> bool:
@@ -86,3 +163,14 @@ def _is_swiglu(mlp: Any) -> bool:
 
 def _plain(model: Any) -> bool:
     return not isinstance(model, VisionTransformer) or type(model.blocks[0]) is Block
+
+
+_READERS: dict[type, Callable[[Any], dict[str, Any] | None]] = {
+    VisionTransformer: _vit,
+    VisionTransformerDistilled: _vit,
+    Beit: _vit,
+    Eva: _eva,
+    Hiera: _hiera,
+    ConvNeXt: _convnext,
+}
+"""timm's class -> what its model tells, None if no family here builds it."""

@@ -73,7 +73,9 @@ _InPython: Any = pickle._Unpickler
 """The one in C cannot be told what may be given a state."""
 
 
-class _Unpickler(_InPython):  # type: ignore[misc]
+class Unpickler(_InPython):  # type: ignore[misc]
+    """Looks every name up in the two lists, and gives a state to what the file has made alone."""
+
     dispatch: ClassVar[dict[int, Any]] = dict(_InPython.dispatch)
 
     def load_build(self) -> None:
@@ -99,11 +101,11 @@ class _Unpickler(_InPython):  # type: ignore[misc]
 
 
 def _load(file: IO[bytes], **options: Any) -> Any:
-    return _Unpickler(file, **options).load()
+    return Unpickler(file, **options).load()
 
 
 _PICKLE_MODULE = SimpleNamespace(
-    Unpickler=_Unpickler, load=_load, UnpicklingError=pickle.UnpicklingError, __name__="pickle"
+    Unpickler=Unpickler, load=_load, UnpicklingError=pickle.UnpicklingError, __name__="pickle"
 )
 
 

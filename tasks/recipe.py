@@ -79,6 +79,19 @@ class BackboneRecipe(Section):
         description="whether the position table has a row for the class token, likewise",
         json_schema_extra=FREE,
     )
+    rope_grid: tuple[Count, Count] | None = Field(
+        None,
+        description="EVA-02: rows and columns of patches in pre-training, likewise",
+        json_schema_extra=FREE,
+    )
+    reg_tokens: Annotated[int, Field(ge=0)] | None = Field(
+        None, description="tokens beside the class token, likewise", json_schema_extra=FREE
+    )
+    q_pool: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="Hiera: how many stages halve the map, where it is not as in fine-tuning",
+        json_schema_extra=FREE,
+    )
     mean: Colour | None = Field(None, description="of the input in [0,1], where no rule tells")
     std: Colour | None = Field(None, description="likewise")
 
@@ -90,6 +103,7 @@ class BackboneRecipe(Section):
     def told(self) -> dict[str, Any]:
         """What was told of the encoder's file."""
         names = {"format", "num_heads", "decoder_num_heads", "image_size", "embed_class"}
+        names |= {"rope_grid", "reg_tokens", "q_pool"}
         return self.model_dump(mode="json", include=names, exclude_none=True)
 
 

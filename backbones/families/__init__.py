@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 FAMILIES = {
     "vit": "backbones.families.vit:VitFamily",
     "beit": "backbones.families.beit:BeitFamily",
+    "eva": "backbones.families.eva:EvaFamily",
     "swin": "backbones.families.swin:SwinFamily",
     "swinv2": "backbones.families.swinv2:SwinV2Family",
+    "hiera": "backbones.families.hiera:HieraFamily",
+    "convnext": "backbones.families.convnext:ConvNextFamily",
 }
 
 GROUP = "harness.backbones"

@@ -168,11 +168,11 @@ def heads(width: int, given: Mapping[str, Any]) -> tuple[int, tuple[str, ...]]:
     raise ask("num_heads", f"no published ViT is {width} wide")
 
 
-def ask(key: str, why: str) -> LoadError:
+def ask(key: str, why: str, value: Any = 3) -> LoadError:
     """Return the error that asks for what neither the file nor a rule tells."""
     return LoadError(
-        f"the file does not tell {key} and {why}; give it: --set backbone.{key}=3 "
-        f"(arch={{{key!r}: 3}})"
+        f"the file does not tell {key} and {why}; give it: --set backbone.{key}={value} "
+        f"(arch={{{key!r}: {value!r}}})"
     )
 
 
@@ -226,3 +226,32 @@ def shorten(arch: Mapping[str, Any], drop_last: int) -> tuple[dict[str, Any], tu
     kept = depth - drop_last
     prefixes = tuple(f"encoder.blocks.{i}." for i in range(kept, depth))
     return {**arch, "depth": kept}, prefixes
+
+
+def shorten_stage(
+    arch: Mapping[str, Any], drop_last: int, stages: str
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return a staged architecture without the last blocks of the stage before the last, and the
+    prefixes of what goes.
+
+    That is where the study of the published encoders removes them: stage 4 is kept.
+
+    Args:
+        arch: with `depths`.
+        drop_last: how many.
+        stages: name of the stages, each with its `blocks`.
+
+    Raises:
+        LoadError: fewer than 0 or all blocks of that stage are to go.
+    """
+    depths = tuple(arch["depths"])
+    stage = max(len(depths) - 2, 0)
+    depth = depths[stage]
+    if not 0 <= drop_last < depth:
+        raise LoadError(
+            f"drop_last: expected 0 to {depth - 1} of the {depth} blocks of stage {stage + 1}, "
+            f"got {drop_last}"
+        )
+    kept = depth - drop_last
+    prefixes = tuple(f"{stages}.{stage}.blocks.{i}." for i in range(kept, depth))
+    return {**arch, "depths": (*depths[:stage], kept, *depths[stage + 1 :])}, prefixes

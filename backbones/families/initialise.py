@@ -36,6 +36,11 @@ def xavier(random: torch.Generator) -> Fill:
     return lambda t: nn.init.xavier_uniform_(t.view(len(t), -1), generator=random)
 
 
+def xavier_normal(random: torch.Generator) -> Fill:
+    """Glorot's normal."""
+    return lambda t: nn.init.xavier_normal_(t, generator=random)
+
+
 def torch_uniform(random: torch.Generator, fan_in: int) -> Fill:
     """torch's own for linear layers and convolutions: uniform within 1/sqrt(fan_in)."""
     bound = fan_in**-0.5

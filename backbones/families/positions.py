@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.interpolate import RectBivariateSpline
 from torch import Tensor
 from torch.nn import functional
 
@@ -13,7 +12,7 @@ from backbones.errors import LoadError
 
 Grid = tuple[int, int]
 
-RESIZES = ("bicubic", "bicubic_antialias", "bicubic_offset")
+RESIZES = ("bicubic", "bicubic_antialias", "bicubic_offset", "bilinear_corners")
 """Rules for absolute tables; see `resize_absolute`."""
 
 _OFFSET = 0.1
@@ -32,9 +31,12 @@ def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, rule: str)
         prefix: number of rows before those of the grid.
         old, new: the grid of the table, and the one that is wanted.
         rule: "bicubic": to the new size (DeiT main.py, MAE util/pos_embed.py);
-            "bicubic_antialias": the same with antialiasing (timm, DINOv2 with registers);
+            "bicubic_antialias": the same with antialiasing (timm, open_clip, DINOv2 with
+            registers);
             "bicubic_offset": by the factor (new + 0.1) / old, so that what is read lies a little
-            elsewhere (interpolate_pos_encoding of DINO, iBOT and DINOv2 without registers).
+            elsewhere (interpolate_pos_encoding of DINO, iBOT and DINOv2 without registers);
+            "bilinear_corners": linear, the outermost places staying where they are (resample_posemb
+            of big_vision, by scipy.ndimage.zoom).
 
     Raises:
         LoadError: the table is not that of the old grid.
@@ -45,6 +47,8 @@ def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, rule: str)
     if rule == "bicubic_offset":
         factors = [(b + _OFFSET) / a for a, b in zip(old, new, strict=True)]
         tokens = functional.interpolate(tokens, scale_factor=factors, mode="bicubic")
+    elif rule == "bilinear_corners":
+        tokens = functional.interpolate(tokens, size=new, mode="bilinear", align_corners=True)
     else:
         antialias = rule == "bicubic_antialias"
         tokens = functional.interpolate(tokens, size=new, mode="bicubic", antialias=antialias)
@@ -64,6 +68,9 @@ def resize_relative(table: Tensor, old: Grid, new: Grid, extra: int = 3) -> Tens
         LoadError: an axis of the old table has fewer than 4 offsets, too few for the spline, or
             the table is not that of the old grid.
     """
+    # Half a second to import, and needed at another size alone.
+    from scipy.interpolate import RectBivariateSpline
+
     spans = [2 * side - 1 for side in old]
     count = spans[0] * spans[1]
     if table.shape[:-1] != (count + extra,):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from backbones.contract import Backbone, BackboneSpec
 from backbones.errors import LoadError
-from backbones.families.arch import check_head, read_fields
+from backbones.families.arch import check_head, read_fields, shorten_stage
 from backbones.families.contract import Arch, Family, Size
 from backbones.families.stage_arch import StageArch, checked, heads_by_rule
 from backbones.families.stages import StageBackbone
@@ -44,21 +44,8 @@ class StageFamily(Family):
         return dataclasses.asdict(checked(self.kind, given))
 
     def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """As Family says; the blocks go from the end of the last stage but one.
-
-        That is where the study of the published encoders removes them: stage 4 is kept.
-        """
-        depths = tuple(arch["depths"])
-        stage = max(len(depths) - 2, 0)
-        depth = depths[stage]
-        if not 0 <= drop_last < depth:
-            raise LoadError(
-                f"drop_last: expected 0 to {depth - 1} of the {depth} blocks of stage {stage + 1}, "
-                f"got {drop_last}"
-            )
-        kept = depth - drop_last
-        prefixes = tuple(f"encoder.layers.{stage}.blocks.{i}." for i in range(kept, depth))
-        return {**arch, "depths": (*depths[:stage], kept, *depths[stage + 1 :])}, prefixes
+        """As Family says; the blocks go from the end of the last stage but one."""
+        return shorten_stage(arch, drop_last, "encoder.layers")
 
     def build(
         self, spec: BackboneSpec, input_size: Size, drop_path: float, keep: Collection[str]

@@ -7,6 +7,7 @@ et al., 2022 (SimMIM).
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from timm.models.swin_transformer import PatchMerging, SwinTransformerBlock
@@ -36,7 +37,22 @@ BIAS = "relative_position_bias_table"
 
 @dataclass(frozen=True)
 class SwinArch(StageArch):
-    """A Swin transformer; see StageArch."""
+    """A Swin transformer; see StageArch.
+
+    Attributes:
+        pad_small_maps: whether maps are padded to whole windows however small they are, and odd
+            blocks always shift, as in detection code; else windows shrink, and do not shift where
+            they cover their map.
+    """
+
+    pad_small_maps: bool = False
+
+    def windows(self, size: Size) -> Iterator[list[Windows]]:
+        if not self.pad_small_maps:
+            yield from super().windows(size)
+            return
+        for side, depth, grid in zip(self.sides(size), self.depths, self.grids(size), strict=True):
+            yield [Windows(grid, side, side // 2 * (i % 2)) for i in range(depth)]
 
 
 class SwinBlock(InWindows, SwinTransformerBlock):

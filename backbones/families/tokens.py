@@ -34,7 +34,8 @@ class TokenBackbone(Backbone):
         patch: side of a patch in pixels.
         prefix: number of tokens before the patches.
         pool: "mean_fc_norm" (mean of un-normed patch tokens, then `fc_norm`), "class_token"
-            (normed) or "mean" (of the normed patch tokens).
+            (normed), "mean" (of the normed patch tokens) or "attention" (the encoder's `attn_pool`
+            of all normed tokens).
         drop_path: rate at the last block.
     """
 
@@ -109,6 +110,8 @@ class TokenBackbone(Backbone):
         if self.fc_norm is not None:
             return cast(Tensor, self.fc_norm(tokens[:, self.prefix :].mean(dim=1)))
         normed: Tensor = self.encoder.norm(tokens)
+        if self.pool == "attention":
+            return cast(Tensor, self.encoder.attn_pool(normed))
         return normed[:, 0] if self.pool == "class_token" else normed[:, self.prefix :].mean(dim=1)
 
     def blocks(self, images: Tensor) -> list[Tensor]:
@@ -166,6 +169,8 @@ class TokenBackbone(Backbone):
         unused = {name for name in names if not name.startswith(used)}
         if output in ("pooled", "logits") and self.fc_norm is not None:
             unused |= {name for name in names if name.startswith("encoder.norm.")}
+        if output not in ("pooled", "logits"):
+            unused |= {name for name in names if name.startswith("encoder.attn_pool.")}
         return unused
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 import torch
+from timm.layers.activations import QuickGELU
 from timm.layers.mlp import Mlp, SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
@@ -23,6 +24,7 @@ from backbones.families.arch import (
     read_fields,
     shorten,
 )
+from backbones.families.attention_pool import AttentionPool
 from backbones.families.contract import Arch, Described, Family, Fitted, Size, Tensors
 from backbones.families.mae_decoder import POSITIONS as DECODER_POSITIONS
 from backbones.families.mae_decoder import PUBLISHED, MaeDecoder, check_equally_hidden
@@ -36,6 +38,13 @@ from backbones.families.vit_arch import (
     checked,
     describe,
 )
+from backbones.families.vit_initialise import FIXED_TABLES, fills
+
+_ACTS: dict[str, Any] = {
+    "gelu": nn.GELU,
+    "gelu_tanh": partial(nn.GELU, approximate="tanh"),
+    "quick_gelu": QuickGELU,
+}
 
 
 class VitFamily(Family):
@@ -55,6 +64,8 @@ class VitFamily(Family):
             given["num_heads"] = heads(given["embed_dim"], given)[0]
         if "embed_dim" in given:
             given.setdefault("mlp_hidden", 4 * given["embed_dim"])
+            if given.get("pool") == "attention":
+                given.setdefault("pool_hidden", 4 * given["embed_dim"])
         if "decoder" in keep:
             given = {**PUBLISHED, **given}
         return dataclasses.asdict(checked(given))
@@ -73,7 +84,8 @@ class VitFamily(Family):
             raise LoadError(
                 f"the position table has to go from {by}, and the file does not tell by whose "
                 "rule; give it: --set backbone.position_resize=bicubic_offset (DINO, iBOT, DINOv2 "
-                "without registers), bicubic (DeiT, MAE, MoCo v3) or bicubic_antialias (timm)"
+                "without registers), bicubic (DeiT, MAE, MoCo v3), bicubic_antialias (timm, "
+                "open_clip) or bilinear_corners (SigLIP)"
             )
         prefixes = {POSITIONS: shape.position_rows, DECODER_POSITIONS: 1}
         tables = {name: rows for name, rows in prefixes.items() if name in tensors}
@@ -105,6 +117,8 @@ class VitBackbone(TokenBackbone):
         keep: Collection[str],
     ) -> None:
         grid = grid_of(input_size, arch.patch_size)
+        # Without SiLU timm's model gives the gate the activation of ungated layers.
+        act = nn.SiLU if arch.swiglu else _ACTS[arch.act]
         encoder = VisionTransformer(
             img_size=(grid[0] * arch.patch_size, grid[1] * arch.patch_size),
             patch_size=arch.patch_size,
@@ -124,12 +138,16 @@ class VitBackbone(TokenBackbone):
             fc_norm=False,
             weight_init="skip",
             mlp_layer=cast(Any, SwiGLUPacked if arch.swiglu else Mlp),
-            # Without it timm's model gives the gate the activation of ungated layers.
-            act_layer=nn.SiLU if arch.swiglu else nn.GELU,
+            act_layer=act,
             norm_layer=partial(nn.LayerNorm, eps=arch.norm_eps),
         )
         if arch.dist_token:
             encoder.dist_token = nn.Parameter(torch.zeros(1, 1, arch.embed_dim))
+        if arch.pool == "attention":
+            pool: Any = AttentionPool(
+                arch.embed_dim, arch.num_heads, arch.pool_hidden, _ACTS[arch.act], arch.norm_eps
+            )
+            encoder.attn_pool = pool
         # Of the rows before the patches timm's model knows some only.
         rows = arch.position_rows + grid[0] * grid[1]
         encoder.pos_embed = nn.Parameter(torch.zeros(1, rows, arch.embed_dim))
@@ -212,26 +230,12 @@ class VitBackbone(TokenBackbone):
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
         random = init.generator(seed)
-        mae = self.arch.init == "mae"
-        weights = init.xavier(random) if mae else init.normal(random, 0.02)
-        token = init.normal(random, 0.02 if mae else 1e-6)
-        special: dict[str, init.Fill] = {
-            "encoder.cls_token": token,
-            "encoder.reg_token": token,
-            "encoder.dist_token": init.normal(random, 0.02),
-            "decoder.mask_token": init.normal(random, 0.02),
-            POSITIONS: init.table(self._sine_cosine(self.encoder.pos_embed))
-            if mae
-            else init.normal(random, 0.02),
-            "encoder.patch_embed.proj.weight": init.xavier(random)
-            if mae
-            else init.torch_uniform(random, 3 * self.patch**2),
-        }
+        linear, convolution, special = fills(self, self.arch, random)
+        if self.arch.init in FIXED_TABLES:
+            special[POSITIONS] = init.table(self._sine_cosine(self.encoder.pos_embed))
         if isinstance(self.decoder, MaeDecoder):
             special[DECODER_POSITIONS] = init.table(self._sine_cosine(self.decoder.pos_embed))
-        scale = init.constant(self.arch.layer_scale or 0.0)
-        special |= {n: scale for n, _ in self.named_parameters() if n.endswith(".gamma")}
-        init.fill(self, weights, None, special, random)
+        init.fill(self, linear, convolution, special, random)
         self.seal()
 
     def _sine_cosine(self, table: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from backbones.families.arch import (
     HEAD,
     PATCH,
     TABLE,
+    ask,
     check_heads,
     check_norm,
     depth_of,
@@ -42,6 +43,8 @@ class VitArch:
         patch_size: side of a patch in pixels.
         embed_dim, depth, num_heads, mlp_hidden: as usual; mlp_hidden in units, not as a ratio.
         swiglu: whether one half of the hidden units, through SiLU, gates the other half.
+        act: of hidden units without gates: "gelu", "gelu_tanh" (its approximation by tanh) or
+            "quick_gelu" (x sigmoid(1.702 x)).
         class_token, dist_token, reg_tokens: the tokens before the patches, in this order:
             DeiT's distillation token, registers.
         embed_class: whether the position table has rows for them.
@@ -49,11 +52,12 @@ class VitArch:
         layer_scale: initial value of gamma, None without.
         pre_norm: a norm before the blocks.
         final_norm: one after them.
-        pool: "mean_fc_norm", "class_token" or "mean"; see TokenBackbone.
+        pool: "mean_fc_norm", "class_token", "mean" or "attention"; see TokenBackbone.
+        pool_hidden: hidden units of the MLP of attention pooling, 0 without.
         position_resize: how a position table goes to another size, a rule in `positions`; None
             where nothing tells.
-        init: "normal" (timm: deviation 0.02; its truncation, at 100 deviations, never bites) or
-            "mae".
+        init: "normal" (timm: deviation 0.02; its truncation, at 100 deviations, never bites),
+            "mae", "ijepa", "clip" or "big_vision"; see vit_initialise.
         num_classes: outputs of the file's classifier, 0 without.
         mask_token: iBOT's and DINOv2's token for hidden patches.
         decoder_embed_dim, decoder_depth, decoder_num_heads: MAE's decoder, 0 without.
@@ -66,6 +70,7 @@ class VitArch:
     num_heads: int
     mlp_hidden: int
     swiglu: bool = False
+    act: str = "gelu"
     qkv_bias: bool = True
     class_token: bool = True
     dist_token: bool = False
@@ -77,6 +82,7 @@ class VitArch:
     final_norm: bool = True
     norm_eps: float = NORM_EPS
     pool: str = "class_token"
+    pool_hidden: int = 0
     position_resize: str | None = "bicubic_antialias"
     init: str = "normal"
     num_classes: int = 0
@@ -98,12 +104,11 @@ class VitArch:
 
 
 CHOICES = {
-    "pool": ("mean_fc_norm", "class_token", "mean"),
+    "act": ("gelu", "gelu_tanh", "quick_gelu"),
+    "pool": ("mean_fc_norm", "class_token", "mean", "attention"),
     "position_resize": (*RESIZES, None),
-    "init": ("normal", "mae"),
+    "init": ("normal", "mae", "ijepa", "clip", "big_vision"),
 }
-
-"""The published one (He et al., 2022, table 1; models_mae.py)."""
 
 
 def checked(arch: Arch) -> VitArch:
@@ -113,8 +118,9 @@ def checked(arch: Arch) -> VitArch:
         LoadError: fields that are wrong or do not hang together.
     """
     built = from_dict(VitArch, arch)
+    width = built.embed_dim
     check_norm(built.norm_eps)
-    check_heads(built.embed_dim, built.num_heads)
+    check_heads(width, built.num_heads)
     if built.decoder_num_heads:
         check_heads(built.decoder_embed_dim, built.decoder_num_heads, "decoder_num_heads")
     for name, known in CHOICES.items():
@@ -123,13 +129,17 @@ def checked(arch: Arch) -> VitArch:
             raise LoadError(f"{name}: expected {words}, got {getattr(built, name)!r}")
     if built.swiglu and built.mlp_hidden % 2:
         raise LoadError(f"mlp_hidden: expected an even number for SwiGLU, got {built.mlp_hidden}")
-    if built.init == "mae" and built.embed_dim % 4:
-        raise LoadError(f"MAE's position table needs a width divisible by 4, got {built.embed_dim}")
+    if built.init in ("mae", "ijepa") and built.embed_dim % 4:
+        raise LoadError(f"{built.init}'s position table needs a width divisible by 4, got {width}")
+    if (built.pool == "attention") != bool(built.pool_hidden):
+        raise LoadError("pool: 'attention' goes with pool_hidden, the units of its MLP; give both")
     return built
 
 
 def describe(tensors: Tensors, given: Arch) -> Described:
     """Return the architecture of a file; see Family.describe."""
+    if given.get("act", "") is None:
+        raise ask("act", "networks with either are published under these names", "gelu")
     given = read_fields(VitArch, given)
     patch = need(tensors, "encoder.patch_embed.proj.weight", PATCH)
     width = int(patch.shape[0])
@@ -148,6 +158,7 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         "layer_scale": 1e-5 if "encoder.blocks.0.ls1.gamma" in tensors else None,
         "pre_norm": "encoder.norm_pre.weight" in tensors,
         "final_norm": "encoder.norm.weight" in tensors,
+        "pool_hidden": rows_of(tensors, "encoder.attn_pool.mlp.fc1.weight", FC1),
         "num_classes": rows_of(tensors, "head.weight", HEAD),
     }
     found |= _positions(found, int(need(tensors, POSITIONS, TABLE).shape[1]), given)

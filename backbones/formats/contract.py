@@ -2,7 +2,7 @@
 
 A layout is one file with a `Format`, entered in `backbones.formats` (or, from outside, under the
 entry point group `harness.formats`). It renames tensors to the names of a family's Backbone and
-leaves their values alone, but may join several into one.
+leaves their values alone, but may join several into one, or lay one out anew by a named rule.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Parsed:
         tensors: name in the Backbone -> value, with every part that the file has.
         origin: name in the Backbone -> name in the file.
         joined: name in the Backbone -> names in the file, where several of them are joined.
+        laid_out: name in the Backbone -> rule by which the values were laid out anew.
         dropped: rule -> names in the file of tensors that no Backbone needs.
         arch: fields of the architecture that the layout implies.
         objective: what it was pre-trained for.
@@ -58,6 +59,7 @@ class Parsed:
     name: str | None = None
     evidence: dict[str, Any] | None = None
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    laid_out: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -68,6 +70,7 @@ class Renaming:
     origin: dict[str, str] = field(default_factory=dict)
     dropped: dict[str, list[str]] = field(default_factory=dict)
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    laid_out: dict[str, str] = field(default_factory=dict)
 
     def take(self, old: str, new: str, value: Tensor) -> None:
         """Take a tensor over under a new name.
@@ -91,6 +94,15 @@ class Renaming:
         """
         self.take(", ".join(parts), new, torch.cat(list(parts.values())))
         self.joined[new] = tuple(parts)
+
+    def lay_out(self, old: str, new: str, value: Tensor, rule: str) -> None:
+        """Take a tensor over whose values were laid out anew, by a named rule.
+
+        Raises:
+            LoadError: another tensor has that name already.
+        """
+        self.take(old, new, value)
+        self.laid_out[new] = rule
 
     def drop(self, old: str, rule: str) -> None:
         """Leave a tensor out, by a named rule."""

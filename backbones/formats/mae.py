@@ -24,7 +24,7 @@ class MaeFormat(Format):
             return None
         if "decoder_embed.weight" in names:
             return "decoder_embed and blocks.*.attn.qkv, as MAE has them"
-        if "head.weight" not in names and _is_sine_cosine(names["pos_embed"]):
+        if "head.weight" not in names and is_sine_cosine(names["pos_embed"]):
             return "no head, and the fixed sine-cosine position table of MAE"
         return None
 
@@ -51,11 +51,12 @@ def _renamed(name: str) -> str:
     return "encoder." + name
 
 
-def _is_sine_cosine(table: Tensor) -> bool:
+def is_sine_cosine(table: Tensor, prefix: int = 1) -> bool:
+    """Whether it is the fixed position table of a square grid, after rows of zeros."""
     if table.ndim != 3 or 0 in table.shape or not table.is_floating_point():
         return False
-    places, width = table.shape[-2] - 1, table.shape[-1]
-    side = round(places**0.5)
+    places, width = table.shape[-2] - prefix, table.shape[-1]
+    side = round(max(places, 0) ** 0.5)
     if side < 1 or side * side != places or width % 4:
         return False
-    return bool((table - sine_cosine(width, (side, side), 1)).abs().max() < 1e-5)
+    return bool((table - sine_cosine(width, (side, side), prefix)).abs().max() < 1e-5)

@@ -1,11 +1,25 @@
-"""State dicts under timm's names for VisionTransformer and Beit; fine-tuned SimMIM files, and the
-encoders that DINO and iBOT publish, have the same."""
+"""State dicts under timm's names for VisionTransformer, Beit and Eva, which fine-tuned SimMIM files
+and the encoders that DINO and iBOT publish have too, and for ConvNeXt.
+
+A norm before the blocks tells CLIP's towers, pooling by attention SigLIP's.
+"""
 
 from __future__ import annotations
 
-from backbones.files import Checkpoint
-from backbones.formats.contract import Format, Parsed, Renaming
+from collections.abc import Mapping
+from typing import Any
 
+from torch import Tensor
+
+from backbones.files import Checkpoint
+from backbones.formats import timm_convnext
+from backbones.formats.contract import Format, Parsed, Renaming
+from backbones.formats.towers import CLIP_MEAN, CLIP_STD, HALF, clip_facts, siglip_facts
+
+LATENT = "attn_pool.latent"
+"""The query of SigLIP's pooling."""
+
+_POOL = "attn_pool."
 _BUFFERS = ("relative_position_index", "relative_coords_table", "attn_mask")
 
 
@@ -28,39 +42,103 @@ class TimmFormat(Format):
 
     def recognise(self, checkpoint: Checkpoint) -> str | None:
         names = checkpoint.tensors
-        if "patch_embed.proj.weight" in names and "blocks.0.attn.qkv.weight" in names:
-            return f"patch_embed.proj and blocks.*.attn.qkv, timm's names for {_family(checkpoint)}"
-        return None
+        layers = [n for n in ("qkv", "q_proj") if f"blocks.0.attn.{n}.weight" in names]
+        if "patch_embed.proj.weight" in names and layers:
+            family = _family(checkpoint)
+            return f"patch_embed.proj and blocks.*.attn.{layers[0]}, timm's names for {family}"
+        return timm_convnext.recognise(checkpoint)
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
+        if timm_convnext.recognise(checkpoint):
+            return timm_convnext.parse(checkpoint)
         renaming = Renaming()
         names = checkpoint.tensors
         for name, value in names.items():
             if is_index_buffer(name):
                 renaming.drop(name, "index buffer")
-            else:
+            elif name not in (*_pool_layers("weight"), *_pool_layers("bias")):
                 renaming.take(name, in_backbone(name), value)
-        if "fc_norm.weight" in names:
-            pool = "mean_fc_norm"
-        else:
-            pool = "class_token" if "cls_token" in names else "mean"
+        _join_pool(names, renaming)
         family = _family(checkpoint)
-        notes = [f"pooled features: {pool}, by the file's fc_norm and class token"]
-        arch: dict[str, str | None] = {"pool": pool}
-        if family == "vit" and not _is_of_timm(checkpoint):
-            arch["position_resize"] = None
-            notes.append("nothing tells by whose rule the position table goes to another size")
+        if family == "vit" and LATENT in names:
+            facts = _siglip(names)
+        elif family == "vit" and "norm_pre.weight" in names:
+            facts = _clip(checkpoint)
+        else:
+            facts = _plain(checkpoint, family)
         return Parsed(
             family=family,
             tensors=renaming.tensors,
             origin=renaming.origin,
             dropped=renaming.dropped,
-            arch=arch,
-            objective="unknown",
-            colour_note="mean and std of ImageNet, since the file does not tell; others by "
-            "arch={'mean': [...], 'std': [...]}",
-            notes=tuple(notes),
+            joined=renaming.joined,
+            **facts,
         )
+
+
+def _plain(checkpoint: Checkpoint, family: str) -> dict[str, Any]:
+    names = checkpoint.tensors
+    if "fc_norm.weight" in names:
+        pool = "mean_fc_norm"
+    else:
+        pool = "class_token" if "cls_token" in names else "mean"
+    notes = [f"pooled features: {pool}, by the file's fc_norm and class token"]
+    arch: dict[str, Any] = {"pool": pool}
+    if family == "vit" and not _is_of_timm(checkpoint):
+        arch["position_resize"] = None
+        notes.append("nothing tells by whose rule the position table goes to another size")
+    return {
+        "arch": arch,
+        "objective": "unknown",
+        "colour_note": "mean and std of ImageNet, since the file does not tell; others by "
+        "arch={'mean': [...], 'std': [...]}",
+        "notes": tuple(notes),
+    }
+
+
+def _clip(checkpoint: Checkpoint) -> dict[str, Any]:
+    resize = "bicubic_antialias" if _is_of_timm(checkpoint) else None
+    return {
+        "arch": {**clip_facts(_width(checkpoint.tensors)), "act": None, "position_resize": resize},
+        "objective": "clip",
+        "mean": CLIP_MEAN,
+        "std": CLIP_STD,
+        "colour_note": "mean and std of CLIP; a few of LAION's have others, give them by "
+        "arch={'mean': [...], 'std': [...]}",
+        "notes": ("a CLIP's image tower, by its norm before the blocks",),
+    }
+
+
+def _siglip(names: Mapping[str, Tensor]) -> dict[str, Any]:
+    return {
+        "arch": siglip_facts(_width(names)),
+        "objective": "siglip",
+        "mean": HALF,
+        "std": HALF,
+        "colour_note": "mean and std 0.5, as SigLIP's data code has them",
+        "notes": ("GELU by tanh, as SigLIP's authors have it; timm's networks have the exact one",),
+    }
+
+
+def _width(names: Mapping[str, Tensor]) -> int:
+    patches = names["patch_embed.proj.weight"]
+    return patches.shape[0] if patches.ndim else 0
+
+
+def _join_pool(names: Mapping[str, Tensor], renaming: Renaming) -> None:
+    """Join the query's layer to that of keys and values, in attention pooling."""
+    for leaf in ("weight", "bias"):
+        parts = {name: names[name] for name in _pool_layers(leaf) if name in names}
+        kinds = {(part.dtype, part.ndim, part.shape[1:]) for part in parts.values()}
+        if len(parts) == 2 and len(kinds) == 1 and all(part.ndim for part in parts.values()):
+            renaming.join(parts, f"encoder.{_POOL}qkv.{leaf}")
+        else:  # not a whole layer: refused under their own names
+            for name, part in parts.items():
+                renaming.take(name, f"encoder.{name}", part)
+
+
+def _pool_layers(leaf: str) -> tuple[str, str]:
+    return f"{_POOL}q.{leaf}", f"{_POOL}kv.{leaf}"
 
 
 def _is_of_timm(checkpoint: Checkpoint) -> bool:
@@ -76,9 +154,29 @@ def _is_of_timm(checkpoint: Checkpoint) -> bool:
 
 def _family(checkpoint: Checkpoint) -> str:
     names = checkpoint.tensors
+    if _has_rotary_positions(names):
+        return "eva"
     relative = any(name.endswith("relative_position_bias_table") for name in names)
     return (
         "beit"
         if relative or "blocks.0.attn.q_bias" in names or "blocks.0.gamma_1" in names
         else "vit"
     )
+
+
+def _has_rotary_positions(names: Mapping[str, Tensor]) -> bool:
+    """Whether it is EVA-02, by its gated layers, or DINOv3, by registers without any table.
+
+    Rotary positions themselves are in none of timm's files.
+    """
+    if "pos_embed" not in names:
+        return all(name in names for name in ("cls_token", "reg_token", "blocks.0.gamma_1"))
+    packed = "blocks.0.attn.q_bias" in names and _is_gated(names)
+    return packed or "blocks.0.mlp.fc1_g.weight" in names
+
+
+def _is_gated(names: Mapping[str, Tensor]) -> bool:
+    first, second = (names.get(f"blocks.0.mlp.{layer}.weight") for layer in ("fc1", "fc2"))
+    if first is None or second is None or first.ndim != 2 or second.ndim != 2:
+        return False
+    return len(first) == 2 * second.shape[1]

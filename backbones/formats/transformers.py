@@ -1,4 +1,5 @@
-"""Checkpoints of Hugging Face transformers: ViT, BEiT, DINOv2 with registers and without.
+"""Checkpoints of Hugging Face transformers: ViT, BEiT, I-JEPA, DINOv2 with registers and without,
+Swin and SwinV2.
 
 Query, key and value are three layers there and one in timm's networks. What config.json says lies
 beside the weights and is not read: the defaults of the library hold.
@@ -7,23 +8,22 @@ beside the weights and is not read: the defaults of the library hold.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
-from torch import Tensor
-
 from backbones.files import Checkpoint
+from backbones.formats import qkv, transformers_swin
 from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, Format, Parsed, Renaming
 from backbones.formats.timm import is_index_buffer
 
-_PREFIX = re.compile(r"^(?:vit|beit|dinov2|dinov2_with_registers)\.")
+_PREFIX = re.compile(r"^(?:vit|beit|ijepa|dinov2|dinov2_with_registers)\.")
 _HEADS = ("classifier.", "decoder.", "layernorm.", "lm_head.")
 """What the library's models for tasks have beside it."""
 
+_TOKEN = "embeddings.cls_token"
+_TABLE = "embeddings.position_embeddings"
 _PATCH = "embeddings.patch_embeddings.projection"
 _LAYER = "encoder.layer."
 _QUERY = "encoder.layer.0.attention.attention.query.weight"
-_QKV = ("query", "key", "value")
 _PART = re.compile(r"^encoder\.layer\.(\d+)\.attention\.attention\.(query|key|value)\.(\w+)$")
 
 # state_dict() of the library's version 5 has other names than what save_pretrained writes.
@@ -71,11 +71,13 @@ class TransformersFormat(Format):
         if prefixed and not all(name.startswith(_HEADS) for name in rest):
             return None  # an encoder in a network of somebody else's
         names = {_bare(name) for name in checkpoint.tensors}
-        if {"embeddings.cls_token", f"{_PATCH}.weight", _QUERY} <= names:
+        if {_TABLE if _kind(names) == "ijepa" else _TOKEN, f"{_PATCH}.weight", _QUERY} <= names:
             return f"{_PATCH} and attention.query, as {_kind(names)} of transformers has them"
-        return None
+        return transformers_swin.recognise(checkpoint)
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
+        if transformers_swin.recognise(checkpoint):
+            return transformers_swin.parse(checkpoint)
         bare = {name: _bare(name) for name in checkpoint.tensors}
         kind = _kind(set(bare.values()))
         renaming = Renaming()
@@ -91,8 +93,10 @@ class TransformersFormat(Format):
                 parts.setdefault(joined, {})[part[2]] = name
             else:
                 renaming.take(name, _renamed(short, kind), checkpoint.tensors[name])
-        _join(parts, checkpoint.tensors, renaming)
-        facts = {"vit": _vit, "beit": _beit, "dinov2": _dinov2}[kind](set(bare.values()))
+        qkv.join(parts, checkpoint.tensors, renaming)
+        facts = {"vit": _vit, "beit": _beit, "dinov2": _dinov2, "ijepa": _ijepa}[kind](
+            set(bare.values())
+        )
         return Parsed(
             tensors=renaming.tensors,
             origin=renaming.origin,
@@ -114,7 +118,9 @@ def _kind(names: set[str]) -> str:
     if f"{_LAYER}0.layer_scale1.lambda1" in names:
         return "dinov2"
     relative = any(name.endswith("relative_position_bias_table") for name in names)
-    return "beit" if relative or f"{_LAYER}0.lambda_1" in names else "vit"
+    if relative or f"{_LAYER}0.lambda_1" in names:
+        return "beit"
+    return "vit" if _TOKEN in names else "ijepa"
 
 
 def _needless(name: str, kind: str) -> str | None:
@@ -123,6 +129,8 @@ def _needless(name: str, kind: str) -> str | None:
         return "pooler of transformers"
     if kind == "dinov2" and name.startswith("classifier."):
         return "classifier of the class token and the mean together"
+    if kind == "ijepa" and name == "embeddings.mask_token":
+        return "mask token of transformers"
     if kind == "vit" and (name == "embeddings.mask_token" or name.startswith("decoder.0.")):
         return "mask token and decoder of transformers"
     return None
@@ -139,19 +147,6 @@ def _renamed(name: str, kind: str) -> str:
         if found:
             return f"encoder.blocks.{block[1]}.{short}" if block else short
     return f"encoder.{name}"
-
-
-def _join(
-    parts: Mapping[str, Mapping[str, str]], tensors: Mapping[str, Tensor], renaming: Renaming
-) -> None:
-    for new, names in parts.items():
-        kinds = {(tensors[name].shape, tensors[name].dtype) for name in names.values()}
-        whole = set(names) == set(_QKV) and len(kinds) == 1
-        if whole and all(shape for shape, _ in kinds):
-            renaming.join({names[part]: tensors[names[part]] for part in _QKV}, new)
-        else:  # not a whole layer: refused under their own names
-            for name in names.values():
-                renaming.take(name, f"encoder.{name}", tensors[name])
 
 
 def _vit(_: set[str]) -> dict[str, Any]:
@@ -180,6 +175,23 @@ def _beit(names: set[str]) -> dict[str, Any]:
         "mean": _HALF,
         "std": _HALF,
         "colour_note": "mean and std 0.5, as BEiT's preprocessor_config.json has them",
+        "notes": (_EPS,),
+    }
+
+
+def _ijepa(_: set[str]) -> dict[str, Any]:
+    return {
+        "family": "vit",
+        "arch": {
+            "pool": "mean",
+            "position_resize": None,
+            "norm_eps": 1e-12,
+            "init": "ijepa",
+        },
+        "objective": "ijepa",
+        "mean": IMAGENET_MEAN,
+        "std": IMAGENET_STD,
+        "colour_note": "mean and std of ImageNet, as I-JEPA's data code has them",
         "notes": (_EPS,),
     }
 

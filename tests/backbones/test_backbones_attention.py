@@ -45,14 +45,14 @@ def test_positions_are_patch_centres_in_pixels(tiny):
     assert torch.allclose(attention.probabilities.sum(dim=-1), torch.ones(1, 3, 7))
 
 
-@pytest.mark.parametrize("family", ["beit", "vit"])
+@pytest.mark.parametrize("family", ["beit", "vit", "eva"])
 def test_positions_of_padded_patches_are_inside_the_input(tiny, family):
     """Patches of 8 pixels in 13 rows and 19 columns: the third column's centre would be at 20."""
     positions = next(tiny(family, size=(13, 19)).attention(torch.rand(1, 3, 13, 19))).key_positions
     assert positions[1:].tolist() == [[4, 4], [12, 4], [19, 4], [4, 12], [12, 12], [19, 12]]
 
 
-@pytest.mark.parametrize("family", ["beit", "vit"])
+@pytest.mark.parametrize("family", ["beit", "vit", "eva"])
 def test_looking_changes_nothing(tiny, family):
     """Also when the caller stops after the first block: fused attention comes back."""
     backbone = tiny(family)

@@ -54,11 +54,11 @@ def test_other_archives(tmp_path, refused):
     refused(tmp_path / "old.tar", "tar archive")
 
 
-def test_torchscript(tmp_path, refused):
+def test_an_empty_torchscript_program(tmp_path, refused):
     with zipfile.ZipFile(tmp_path / "script.pt", "w") as archive:
         archive.writestr("script/data.pkl", b"")
         archive.writestr("script/constants.pkl", b"")
-    refused(tmp_path / "script.pt", "TorchScript")
+    refused(tmp_path / "script.pt", "damaged")
 
 
 @pytest.mark.parametrize("share", [0.3, 0.9, 0.999])

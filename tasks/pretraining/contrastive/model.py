@@ -23,7 +23,7 @@ PATCHES = "encoder.patch_embed."
 
 class Contrast(TaskModel):
     """Encoder, projector and predictor, and a second encoder and projector that follow as a moving
-    average. The class token of one view has to find that of the other among those of the batch.
+    average. What is pooled of one view has to find that of the other among those of the batch.
 
     Batches hold `image` and `other` (B,3,H,W) uint8. `loss` is called once a step: it is what moves
     the second encoder.

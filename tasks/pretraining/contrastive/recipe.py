@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -41,6 +41,9 @@ class ContrastRecipe(Section):
     dim: Count = Field(description="width of what is compared")
     temperature: Positive = 0.2
     momentum: Beta = Field(0.99, description="of the second encoder; goes to 1 by a cosine")
+    pool: Literal["class_token", "mean_fc_norm"] = Field(
+        "mean_fc_norm", description="what is compared of a view"
+    )
     freeze_patches: bool = Field(True, description="whether the patch embedding stays random")
 
 
@@ -68,5 +71,5 @@ class ContrastiveRecipe(TaskRecipe):
         return self
 
     def architecture(self) -> dict[str, Any]:
-        """What `backbones.create` is told: MoCo v3 compares class tokens."""
-        return self.encoder.architecture() | {"pool": "class_token"}
+        """What `backbones.create` is told of the encoder."""
+        return self.encoder.architecture() | {"pool": self.contrast.pool}

@@ -26,9 +26,9 @@ contrastive_pretraining: an encoder learns from images alone, by knowing them ag
 
 Trained: a new encoder with MoCo v3's projector and predictor (Chen et al. 2021), from the run's
   seed; `--backbone` is not looked at. A second encoder follows the first as a moving average.
-Loss: the class token of one view of an image has to find that of the other view, as the second
+Loss: what is pooled of one view of an image has to find that of the other view, as the second
   encoder has it, among those of the batch. The patch embedding stays random.
-Measured: retrieval, the share of unseen images of which one view, by the class token and the
+Measured: retrieval, the share of unseen images of which one view, by what is pooled and the
   cosine, has the other as the nearest of all.
 Controls: `constant` sees no difference, `untrained` is the network as created; there are no labels
   to permute.

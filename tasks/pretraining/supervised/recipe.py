@@ -20,7 +20,7 @@ class ClassifierRecipe(Section):
     """How classes are told apart."""
 
     pool: Literal["class_token", "mean_fc_norm"] = Field(
-        "class_token", description="what the classifier sees"
+        "mean_fc_norm", description="what the classifier sees"
     )
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="probability given to all classes alike (Szegedy et al. 2016)"

@@ -19,7 +19,7 @@ def encoder(family: str = "beit", size: Any = (32, 48)) -> Any:
     return backbones.create(family, arch, size, seed=0)
 
 
-@pytest.mark.parametrize("family", ["beit", "vit"])
+@pytest.mark.parametrize("family", ["beit", "vit", "eva"])
 @pytest.mark.parametrize("size", [(32, 48), (100, 131), 17], ids=str)
 def test_our_encoders_keep_the_contract(family: str, size: Any) -> None:
     check_backbone(encoder(family, size))
@@ -37,6 +37,19 @@ def test_our_encoders_keep_the_contract(family: str, size: Any) -> None:
 def test_every_kind_of_plain_vit_keeps_the_contract(arch: Any) -> None:
     shape = {"embed_dim": 32, "depth": 2, "patch_size": 16, "num_heads": 2}
     check_backbone(backbones.create("vit", shape | arch, (32, 48), seed=0))
+
+
+@pytest.mark.parametrize("arch", [{}, {"q_pool": 2}, {"window_table": True, "table": (6, 6)}])
+@pytest.mark.parametrize("size", [(64, 96), (70, 45)], ids=str)
+def test_hieras_keep_the_contract(arch: Any, size: Any) -> None:
+    shape = {"embed_dim": 8, "depths": (1, 2, 2, 1), "num_heads": 1}
+    check_backbone(backbones.create("hiera", shape | arch, size, seed=0))
+
+
+@pytest.mark.parametrize("mlp", ["gelu", "swiglu_apart"])
+def test_dinov3_keeps_the_contract(mlp: str) -> None:
+    shape = {"embed_dim": 32, "depth": 2, "patch_size": 16, "num_heads": 2, "rope": "dinov3"}
+    check_backbone(backbones.create("eva", shape | {"mlp": mlp}, (40, 64), seed=0))
 
 
 CHECKPOINTS = Path(__file__).parents[2] / "fixtures" / "checkpoints"
