@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from harness.cli.options import Config, Scale
 from harness.errors import UserError
 from harness.options import RunOptions
 
@@ -18,13 +19,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON in place of YAML.
 @app.command()
 def recipe(
     task: Annotated[str, typer.Argument(help="Name of a task.")],
-    scale: Annotated[
-        Literal["smoke", "tiny", "paper"], typer.Option(help="Size of the run.")
-    ] = "tiny",
+    scale: Scale = None,
     dataset: Annotated[str | None, typer.Option(help="Data set.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Recipe file, or the name of one that comes with the task.")
-    ] = None,
+    config: Config = None,
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Set a field; repeatable."),

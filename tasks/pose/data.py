@@ -95,7 +95,7 @@ class PoseDataset(TaskDataset):
             points, visible = points[self._flip], visible[self._flip]
         crop = cv2.warpAffine(image, affine, (size[1], size[0]), flags=cv2.INTER_LINEAR)
         if rng is not None:
-            crop = disturb(crop, self.recipe.augmentation, rng)
+            crop = disturb(np.asarray(crop, np.uint8), self.recipe.augmentation, rng)
         return {
             "image": np.ascontiguousarray(crop.transpose(2, 0, 1)),
             "keypoints": (points @ affine[:, :2].T + affine[:, 2]).astype(np.float32),

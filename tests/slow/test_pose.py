@@ -18,6 +18,7 @@ import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
+import backbones
 from harness.recipes import load_resolved
 from results.predictions import read_rows
 from tasks.microworld import Microworld
@@ -215,6 +216,54 @@ def test_paper_recipes_run_on_the_official_layout(name: str, tmp_path: Path) -> 
     assert found["step"] == 3
     assert found["recipe"]["backbone"]["input_size"] == [256, 192]
     assert ("AP_easy" in found["metrics"]) == (name == "crowdpose")
+
+
+NARROW: dict[str, tuple[str, dict[str, Any], tuple[int, int]]] = {
+    "simple": (
+        "vit",
+        {"embed_dim": 12, "depth": 2, "num_heads": 1, "patch_size": 16},
+        (64, 48),
+    ),
+    "paper-swinv2": (
+        "swinv2",
+        {"embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": 1, "window_size": 12},
+        (256, 256),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(NARROW))
+def test_other_published_recipes_run(name: str, tmp_path: Path) -> None:
+    """Overridden: the encoder (narrow, new, read from its file), batch size and length; for the
+    simple decoder the sizes of input and maps, too, a quarter of the published. SwinV2's are the
+    published ones, 256 pixels being the smallest that windows of 16 and 8 fill; on a processor
+    without half precision its `precision`."""
+    family, arch, size = NARROW[name]
+    official(tmp_path / "data", "coco")
+    trained_at = (192, 192) if family == "swinv2" else size
+    path = tmp_path / f"{family}.safetensors"
+    backbones.save(backbones.create(family, arch, trained_at, seed=0), path, {"name": family})
+    asked = ["--config", name, "--precision", "32"]
+    if name == "simple":
+        asked = ["--scale", "paper", "--dataset", "coco", "--set", "head.type=simple"]
+        asked += ["--set", "backbone.input_size=[64,48]", "--set", "codec.heatmap_size=[16,12]"]
+    found = record(
+        tmp_path,
+        "runs",
+        *("--backbone", str(path), "--data-root", "data", *asked),
+        *("--set", "train.batch_size=4", "--max-steps", "3"),
+    )
+    assert (found["status"], found["step"]) == ("finished", 3)
+    assert found["encoder_at_step0"]["equals_file"]
+    recipe = found["recipe"]
+    assert recipe["backbone"]["input_size"] == list(size)
+    assert recipe["codec"]["heatmap_size"] == [side // 4 for side in size]
+    if name == "simple":
+        assert recipe["head"]["deconv_channels"] == []
+    else:
+        assert recipe["head"]["deconv_channels"] == [32, 32, 32]
+        assert recipe["backbone"]["window_size"] == 16 and recipe["head"]["norm"] == "fixed"
+        assert recipe["augmentation"]["grid_dropout"]["unit"] == [10, 40]
 
 
 def test_a_broken_image_ends_the_run(tmp_path: Path) -> None:

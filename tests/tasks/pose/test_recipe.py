@@ -1,25 +1,16 @@
 """The shipped recipes: valid, and at scale `paper` what ViTPose publishes."""
 
 import inspect
-import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-import backbones
-from harness.engine.optimizer import placements
-from harness.engine.schedule import Schedule
 from harness.recipes import determining
 from tasks import openmmlab
-from tasks.contract import DataInfo
 from tasks.pose.fitting import fit
-from tasks.pose.model import PoseModel
-from tasks.pose.recipe import PoseRecipe
 from tasks.pose.task import Pose
 from tests.tasks.pose.folders import mmpose_config, recipe
 
-FIXTURES = Path(__file__).parents[2] / "fixtures/recipes"
 PAPER = ["paper", "paper-crowdpose"]
 
 
@@ -102,45 +93,6 @@ def test_pipeline_as_published(name: str, published: dict[str, Any]) -> None:
     assert given.codec.heatmap_size == codec["heatmap_size"][::-1]
     kernel = inspect.signature(library).parameters["blur_kernel_size"].default
     assert given.codec.blur_kernel == kernel
-
-
-def test_layers_and_rates_as_published() -> None:
-    """Layer, rate and decay of every parameter, at each iteration that ViTPose's code was run to;
-    the width of the encoder does not matter."""
-    given = recipe("paper")
-    model = model_of_depth_12(given)
-    rows = json.loads((FIXTURES / "layer_ids/vitpose_base.json").read_text())
-    found = placements(model, given)
-    schedule = json.loads((FIXTURES / "schedules/vitpose_base.json").read_text())
-    per_epoch = schedule["iterations_per_epoch"]
-    assert given.train.epochs == schedule["epochs"]
-    total = schedule["epochs"] * per_epoch
-    rate = Schedule(given.schedule, given.optimizer.lr, total, per_epoch)
-    names = {ours(name): row for name, row in rows.items()}
-    # ViTPose has no class token.
-    assert set(names) == set(found) - {"backbone.encoder.cls_token"}
-    for name, (layer, scale, decay) in names.items():
-        place = found[name]
-        assert (place.layer, place.decays) == (layer, decay > 0), name
-        assert place.scale == pytest.approx(scale, rel=1e-12), name
-        assert decay in (0, given.optimizer.weight_decay)
-    for reading in schedule["lr_in_effect_at_iteration"]:
-        for scale, expected in zip(schedule["group_lr_scales"], reading["lr"], strict=True):
-            assert rate(reading["iteration"], scale) == pytest.approx(expected, rel=1e-9)
-
-
-def ours(name: str) -> str:
-    """The name in our model of a parameter of ViTPose."""
-    if name.startswith("keypoint_head."):
-        return name.removeprefix("keypoint_")
-    return name.replace("backbone.", "backbone.encoder.", 1).replace("last_norm", "norm")
-
-
-def model_of_depth_12(given: PoseRecipe) -> PoseModel:
-    arch = {"embed_dim": 24, "depth": 12, "patch_size": 16, "num_heads": 1}
-    backbone = backbones.create("vit", arch, given.backbone.input_size, seed=0)
-    info = DataInfo("", "training", 1, "", "", model={"flip": list(range(17))})
-    return PoseModel(backbone, given, info)
 
 
 def test_a_detections_file_may_lie_anywhere() -> None:
