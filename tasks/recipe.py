@@ -71,9 +71,9 @@ class BackboneRecipe(Section):
         description="of the images in pre-training, where no table of the file tells",
         json_schema_extra=FREE,
     )
-    position_resize: Literal["bicubic", "bicubic_antialias", "bicubic_offset"] | None = Field(
-        None, description="how a position table goes to another size, where no rule tells"
-    )
+    position_resize: (
+        Literal["bicubic", "bicubic_antialias", "bicubic_offset", "bilinear_corners"] | None
+    ) = Field(None, description="how a position table goes to another size, where no rule tells")
     embed_class: bool | None = Field(
         None,
         description="whether the position table has a row for the class token, likewise",

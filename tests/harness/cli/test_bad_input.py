@@ -68,7 +68,7 @@ def test_a_recipe_that_fits_no_network_leaves_nothing_behind(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["run", "--task", "pose", "--scale", "smoke", "--limit", "2", "--output", str(tmp_path)]
-    assert "heatmap_size" in said([*words, "--set", "codec.heatmap_size=[8, 8]"], capsys)
+    assert "heatmap_size" in said([*words, "--set", "codec.heatmap_size=[40, 40]"], capsys)
     assert not list(tmp_path.rglob("record.json"))
 
 
