@@ -101,10 +101,9 @@ def get(entry: Entry, progress: Progress | None = None) -> Path:
 
 
 def _fetch(entry: Entry, path: Path, progress: Progress | None) -> None:
-    if entry.source.startswith("drive:"):
-        address = f"https://drive.google.com/file/d/{entry.source.removeprefix('drive:')}"
+    if entry.by_hand:
         raise LoadError(
-            f"{entry.name} has to be downloaded by hand: {address}; "
+            f"{entry.name} has to be downloaded by hand: {entry.address}; "
             f"put it at {path} or give it with --backbone FILE"
         )
     if offline():
@@ -182,6 +181,8 @@ def verify(path: Path, entry: Entry) -> None:
         LoadError: it is another file, or cannot be read.
     """
     hint = f"expected the published {entry.name}; delete it and fetch it again"
+    if entry.size and path.stat().st_size != entry.size:
+        raise LoadError(f"{path} has {path.stat().st_size} bytes, not {entry.size}; {hint}")
     if entry.md5_prefix:
         found = _digest(path, "md5")
         if not found.startswith(entry.md5_prefix):
@@ -194,8 +195,9 @@ def verify(path: Path, entry: Entry) -> None:
         expected = _read_record(recorded)
     else:
         expected = None
-    if expected is not None and sha256 != expected:
-        raise LoadError(f"{path} has SHA-256 {sha256[:12]}, not {expected[:12]}; {hint}")
+    for known in filter(None, (expected, entry.sha256_prefix)):
+        if not sha256.startswith(known):
+            raise LoadError(f"{path} has SHA-256 {sha256[:12]}, not {known[:12]}; {hint}")
     if expected is None and not entry.shipped:
         _record(sha256, recorded)
 
