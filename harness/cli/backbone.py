@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+if TYPE_CHECKING:
+    from backbones import Checked, KeyReport
+
 app = typer.Typer(rich_markup_mode=None)
+
+SHOWN = 4
+"""So many names of tensors are shown of a group; --json has all."""
+
+SIZES = ("patch_size", "embed_dim", "dims", "depth", "depths", "num_heads")
+"""What families call the sizes of a network."""
 
 
 @app.callback()
@@ -26,9 +36,69 @@ def check(
             help="What the file does not tell, such as backbone.num_heads=3; repeatable.",
         ),
     ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with the name of every tensor.")
+    ] = False,
 ) -> None:
-    """Say which layout a checkpoint has and what would be used of it, and why."""
+    """Say which layout a checkpoint has and what would be used of it, and why.
+
+    Every tensor of the file is used, converted or dropped by a named rule, or the file is refused.
+    """
     import backbones
+    from harness.cli.output import as_json
     from harness.recipes import backbone_arch
 
-    typer.echo(backbones.check(file, backbone_arch(sets or ())))
+    found = backbones.check(file, backbone_arch(sets or ()))
+    typer.echo(as_json(found.as_dict()) if json else page(found))
+
+
+def page(found: Checked) -> str:
+    """What was recognised, for a terminal."""
+    from harness.cli.encoders import aligned, wrapped
+
+    spec, report = found.spec, found.report
+    height, width = found.input_size
+    sizes = {key: spec.arch[key] for key in SIZES if key in spec.arch}
+    others = {key: value for key, value in spec.arch.items() if key not in sizes}
+    where = f"under {found.wrapper!r}" if found.wrapper else "at the top level"
+    stripped = ", prefix module. taken off" if found.stripped else ""
+    maps = ", ".join(f"{info.channels} channels at stride {info.stride}" for info in found.maps)
+    rows = [
+        ("sha256", spec.sha256 or "none"),
+        ("container", f"{found.container}, state dict {where}{stripped}"),
+        ("format", f"{report.format}: {report.reason}"),
+        ("family", f"{spec.family}, objective {spec.objective}"),
+        ("licence", f"{spec.licence}, pre-trained on: {spec.data}"),
+        ("input", f"{height}x{width} px, mean {spec.mean}, std {spec.std}"),
+        ("sizes", _listed(sizes)),
+        ("also", _listed(others)),
+        ("maps", maps),
+        ("parameters", f"{found.parameters:,}"),
+        ("beside", ", ".join(report.beside) or "nothing"),
+        *[("assumed", note) for note in spec.notes],
+    ]
+    lines = [str(found.path), aligned(rows), "", f"{report.total} tensors in the file"]
+    for count, fate, names in _groups(report):
+        lines.append(f"  {count:>4}  {fate}")
+        if names:
+            lines.append(wrapped(_some(names), " " * 8, " " * 8))
+    return "\n".join(lines)
+
+
+def _groups(report: KeyReport) -> Iterator[tuple[str, str, Sequence[str]]]:
+    """Number, fate and names of each group of tensors; the created ones are in no file."""
+    yield str(len(report.used)), "used as they are", ()
+    for fate, rules in (("converted", report.converted), ("dropped", report.dropped)):
+        for rule, names in rules.items():
+            yield str(len(names)), f"{fate}: {rule}", names
+    if report.created:
+        yield f"+{len(report.created)}", "created, since the file has none", report.created
+
+
+def _listed(values: dict[str, object]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in values.items())
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")

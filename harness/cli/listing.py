@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from harness.cli.output import columns
+from harness.cli.output import as_json, columns
 from harness.plugins import TASKS, task, task_names
 
 app = typer.Typer(rich_markup_mode=None)
@@ -24,22 +26,30 @@ def tasks() -> None:
 
 
 @app.command()
-def backbones() -> None:
-    """List the named encoders, and which of them stands for an objective at which scale."""
-    from backbones import catalogue, objectives
+def backbones(
+    objective: Annotated[
+        str | None, typer.Option(help="Only those of one objective, such as simmim.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Only those of one family, such as swinv2.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with all that is known of each.")
+    ] = False,
+) -> None:
+    """List the named encoders, and which of them stands for an objective at which scale.
 
-    rows = [
-        (name, entry.objective, f"{entry.input_size} px", entry.licence, entry.about)
-        for name, entry in catalogue().items()
-    ]
-    typer.echo(columns(rows))
-    typer.echo("\nobjectives, by scale:")
-    typer.echo(
-        columns(
-            (f"  {objective}", ", ".join(f"{scale}: {name}" for scale, name in scales.items()))
-            for objective, scales in objectives().items()
-        )
-    )
+    `harness show backbone NAME` tells all about one.
+    """
+    from harness.cli.encoders import selected, standing, table
+
+    entries = selected(objective, family)
+    if json:
+        typer.echo(as_json([asdict(entry) for entry in entries.values()]))
+        return
+    typer.echo(table(entries))
+    if objective is None and family is None:
+        typer.echo(f"\nobjectives, by scale:\n{standing()}")
 
 
 @app.command()
