@@ -66,7 +66,7 @@ def _entry(name: str, row: Mapping[str, Any], colours: Mapping[str, Mapping[str,
     for key, value in values.items():
         if type(value) is not _KINDS[str(known[key].type)] or value in ("", 0):
             raise ValueError(f"{where}: {key} is {value!r}, expected {known[key].type}")
-        if key in _SHAPES and not re.fullmatch(_SHAPES[key], value):
+        if key in _SHAPES and not re.fullmatch(_SHAPES[key], str(value)):
             raise ValueError(f"{where}: {key} is {value!r}, expected {_SHAPES[key]}")
     return Entry(**values)
 

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from harness.cli.output import as_json, columns
 from harness.plugins import TASKS, task, task_names
@@ -25,7 +26,20 @@ def tasks() -> None:
     typer.echo(columns([*ours, *others]))
 
 
-@app.command()
+class _Plain(TyperCommand):
+    """Called without arguments, it takes the defaults as they are, none of which needs coercing.
+
+    typer has pydantic coerce every option, given or not: twice the time of the whole command.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args:
+            return super().parse_args(ctx, args)
+        ctx.params.update({str(option.name): option.default for option in self.params})
+        return args
+
+
+@app.command(cls=_Plain)
 def backbones(
     objective: Annotated[
         str | None, typer.Option(help="Only those of one objective, such as simmim.")
