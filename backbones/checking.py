@@ -7,20 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from backbones import fetch, files
+from backbones.download import Progress
 from backbones.loading import load
 
 
-def check(path: str | Path, arch: Mapping[str, Any] | None = None) -> str:
+def check(
+    path: str | Path,
+    arch: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> str:
     """Load a file with every part dropped that can be, and describe what was recognised.
 
     Args:
         path: of the file, or a name.
         arch: what the file does not tell, as `load` takes it.
+        progress: told of a download, as `load` does.
 
     Raises:
         LoadError: it cannot be loaded.
     """
-    located = fetch.locate(str(path))
+    located = fetch.locate(str(path), progress)
     checkpoint = files.read(located.path)
     backbone = load(path, arch=arch)
     report, spec = backbone.key_report, backbone.spec

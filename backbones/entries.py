@@ -30,6 +30,7 @@ class Entry:
         about: one line for lists.
         sha256: hash of the file where one is known.
         md5_prefix: beginning of the MD5 hash where the owners publish only that.
+        sha256_prefix: beginning of the SHA-256 hash where the owners publish only that.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Entry:
     about: str
     sha256: str | None = None
     md5_prefix: str | None = None
+    sha256_prefix: str | None = None
 
     @property
     def shipped(self) -> bool:
