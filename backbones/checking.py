@@ -9,6 +9,7 @@ from typing import Any
 
 from backbones import fetch, files
 from backbones.contract import BackboneSpec, FeatureInfo
+from backbones.download import Progress
 from backbones.keys import KeyReport
 from backbones.loading import load
 
@@ -54,17 +55,22 @@ class Checked:
         }
 
 
-def check(path: str | Path, arch: Mapping[str, Any] | None = None) -> Checked:
+def check(
+    path: str | Path,
+    arch: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Checked:
     """Load a file with every part dropped that can be, and describe what was recognised.
 
     Args:
         path: of the file, or a name.
         arch: what the file does not tell, as `load` takes it.
+        progress: told of a download, as `load` does.
 
     Raises:
         LoadError: it cannot be loaded.
     """
-    located = fetch.locate(str(path))
+    located = fetch.locate(str(path), progress)
     checkpoint = files.read(located.path)
     backbone = load(path, arch=arch)
     return Checked(

@@ -23,6 +23,7 @@ from backbones.arguments import (
     check_keep,
 )
 from backbones.contract import Backbone, BackboneSpec
+from backbones.download import Progress
 from backbones.entries import Entry
 from backbones.families import family as family_of
 from backbones.families.arch import check_keys
@@ -42,6 +43,7 @@ def load(
     drop_last: int = 0,
     arch: Mapping[str, Any] | None = None,
     keep: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> Backbone:
     """Load an encoder.
 
@@ -55,6 +57,7 @@ def load(
             the family's fields `mean`, `std` and `format`. What is given wins, also over the
             catalogue, whose mean, std and pooling win over the layout's.
         keep: "head" and "decoder", which are dropped otherwise.
+        progress: called with (bytes so far, bytes in all or None) where the file is downloaded.
 
     Returns:
         The encoder in evaluation mode, on the CPU, float32, its `key_report` and `spec` complete.
@@ -65,7 +68,7 @@ def load(
     rate = as_rate(drop_path, "drop_path")
     removed = as_whole(drop_last, "drop_last")
     given = as_fields(arch)
-    located = fetch.locate(str(name_or_path))
+    located = fetch.locate(str(name_or_path), progress)
     checkpoint = files.read(located.path)
     overrides = {**located.arch, **given}
     wanted = overrides.pop("format", located.entry.format if located.entry else None)

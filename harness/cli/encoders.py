@@ -59,7 +59,7 @@ def describe(name: str) -> dict[str, Any]:
         LoadError: no encoder has that name.
     """
     entry = named(name)
-    path = place(entry)
+    path, here = place(entry)
     return {
         **asdict(entry),
         "address": entry.address,
@@ -70,16 +70,22 @@ def describe(name: str) -> dict[str, Any]:
             if standing == name
         ],
         "path": str(path),
-        "here": path.is_file(),
+        "here": here,
         "pairs": [asdict(pair) for pair in pairs(name)],
     }
 
 
-def place(entry: Entry) -> Path:
-    """Where the file of an encoder lies, or would."""
-    from backbones.fetch import checkpoints
+def place(entry: Entry) -> tuple[Path, bool]:
+    """Where the file of an encoder lies, or would, and whether it does, looked for by name.
 
-    return entry.shipped_path if entry.shipped else checkpoints() / entry.file
+    Raises:
+        LoadError: HARNESS_WEIGHTS is no folder.
+    """
+    from backbones.fetch import folders
+
+    places = [entry.shipped_path] if entry.shipped else [f / entry.file for f in folders()]
+    here = [path for path in places if path.is_file()]
+    return (here or places[-1:])[0], bool(here)
 
 
 def page(name: str) -> str:

@@ -107,7 +107,7 @@ def test_show_tells_all_and_what_differs(capsys: pytest.CaptureFixture[str]) -> 
 
 
 def test_show_says_whether_the_file_is_here(
-    cache: Path, capsys: pytest.CaptureFixture[str]
+    cache: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = parsed(capsys, "show", "backbone", "simmim_vit_micro")
     assert found["here"] and found["path"] == str(SHIPPED)
@@ -122,6 +122,12 @@ def test_show_says_whether_the_file_is_here(
     cache.mkdir()
     (cache / found["file"]).touch()
     assert parsed(capsys, "show", "backbone", "deit_vit_base")["here"]
+    own = cache.parent / "own"
+    own.mkdir()
+    (own / found["file"]).touch()
+    monkeypatch.setenv("HARNESS_WEIGHTS", str(own))
+    found = parsed(capsys, "show", "backbone", "deit_vit_base")
+    assert found["path"] == str(own / found["file"])
 
 
 def test_show_refuses_what_is_no_encoder(capsys: pytest.CaptureFixture[str]) -> None:
