@@ -14,7 +14,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.callback()
 def group() -> None:
-    """Check a checkpoint file, fetch a published one."""
+    """Check a checkpoint, fetch a published one."""
 
 
 @app.command()

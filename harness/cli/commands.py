@@ -25,7 +25,9 @@ COMMANDS: dict[str, Command] = {
     "explain": Command("harness.cli.show:explain", "Say what a task trains and measures."),
     "smoke": Command("harness.cli.smoke:smoke", "Prove in seconds that every way is open."),
     "data": Command("harness.cli.data:app", "Prepare, check or preview a data set."),
-    "backbone": Command("harness.cli.backbone:app", "Check a checkpoint file, fetch a published one."),
+    "backbone": Command(
+        "harness.cli.backbone:app", "Check a checkpoint file, fetch a published one."
+    ),
     "pretrain": Command("harness.cli.pretrain:app", "Pre-train an encoder, verify a shipped one."),
     "results": Command("harness.cli.results:app", "List, show, export or rebuild results."),
     "rescore": Command("harness.cli.results:rescore", "Compute metrics anew from predictions."),
