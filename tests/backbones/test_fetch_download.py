@@ -142,7 +142,7 @@ def test_a_part_that_does_not_fit_is_not_gone_on_with(site, entry, folder):
     part, note = folder / f"{entry.file}.part", folder / f"{entry.file}.part.json"
     for size, text in (
         (SIZE + 1, f'{{"source": "{entry.source}", "validator": "x", "total": {SIZE}}}'),
-        (HALF, '{"source": "https://elsewhere", "validator": "x", "total": 9}'),
+        (HALF, f'{{"source": "https://elsewhere", "validator": "x", "total": {SIZE}}}'),
         (HALF, f'{{"source": "{entry.source}", "validat'),
         (HALF, "[]"),
     ):
