@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from backbones.download import Progress, download
 from backbones.entries import Entry, catalogue, is_path, is_timm_name, objectives, unknown
 from backbones.errors import LoadError
 from backbones.hashes import digest, recorded_sha256, verify
+from backbones.partial import Part
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".tar", ".ckpt")
 """Of the files that are looked at when one is looked for by its hash."""
@@ -161,7 +162,7 @@ def _fetch(entry: Entry, path: Path, progress: Progress | None) -> Path:
     def accept(part: Path) -> None:
         verify(part, entry, _record(entry), called=entry.source)
 
-    with _alone(path, progress):
+    with _alone(entry, path, progress):
         if path.is_file():  # from another process, for which this one has waited
             verify(path, entry, _record(entry))
         else:
@@ -170,11 +171,10 @@ def _fetch(entry: Entry, path: Path, progress: Progress | None) -> Path:
 
 
 @contextmanager
-def _alone(path: Path, progress: Progress | None) -> Iterator[None]:
+def _alone(entry: Entry, path: Path, progress: Progress | None) -> Iterator[None]:
     """Keep other processes from downloading the same file; wait for one that already does."""
     from filelock import FileLock, Timeout
 
-    part = path.with_name(f"{path.name}.part")
     lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -182,10 +182,9 @@ def _alone(path: Path, progress: Progress | None) -> Iterator[None]:
             try:
                 lock.acquire(timeout=1.0)
             except Timeout:
-                # There is no part while the other process begins or ends.
-                with suppress(FileNotFoundError):
-                    if progress:
-                        progress(part.stat().st_size, None)
+                begun = Part(path).begun(entry.source)
+                if progress and begun:
+                    progress(begun.size, begun.total)
     except OSError as error:
         raise LoadError(
             f"cannot write to {path.parent} ({error.strerror}); name another place with "

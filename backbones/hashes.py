@@ -19,7 +19,7 @@ def verify(path: Path, entry: Entry, record: Path, called: str | None = None) ->
         path: the file.
         entry: what it is to be.
         record: where the hash of its first use stands, wherever the file itself lies.
-        called: what messages call the file; its path if None.
+        called: what messages call a file that has just been downloaded; its path if None.
 
     Raises:
         LoadError: it is another file, no checkpoint, or cannot be read.
@@ -28,19 +28,20 @@ def verify(path: Path, entry: Entry, record: Path, called: str | None = None) ->
         _check_size(path, entry.size, entry.name, called)
     sha256 = digest(path)
     recorded = None if entry.sha256 else recorded_sha256(record)
-    published = f"expected the published {entry.name}; remove it or fetch it again"
+    hint = "try again, or get it by hand" if called else "remove it, then fetch it again"
+    published = f"expected the published {entry.name}; {hint}"
     first = f"as on its first use; {published}, or delete {record} where its owners replaced it"
     checks = [
         ("MD5", digest(path, "md5") if entry.md5_prefix else "", entry.md5_prefix, published),
         ("SHA-256", sha256, entry.sha256 or entry.sha256_prefix, published),
         ("SHA-256", sha256, recorded, first),
     ]
-    for kind, found, expected, hint in checks:
+    for kind, found, expected, advice in checks:
         if expected and not found.startswith(expected):
             _refuse_other_content(path, called)
             digits = min(12, len(expected))
             raise LoadError(
-                f"{called or path} has {kind} {found[:digits]}, not {expected[:digits]}; {hint}"
+                f"{called or path} has {kind} {found[:digits]}, not {expected[:digits]}; {advice}"
             )
     if recorded is None and not entry.sha256:
         # A page or an empty file would otherwise be what all later ones are compared with.

@@ -24,7 +24,7 @@ SIZES = ("patch_size", "embed_dim", "dims", "depth", "depths", "num_heads")
 
 @app.callback()
 def group() -> None:
-    """Check a checkpoint file, fetch a published one."""
+    """Check a checkpoint, fetch a published one."""
 
 
 @app.command()

@@ -86,7 +86,7 @@ def test_a_file_of_that_name_with_another_hash_is_refused_whatever_else_there_is
     with pytest.raises(backbones.LoadError) as caught:
         fetch.get(entry)
     assert str(caught.value).startswith(f"{own / entry.file} has SHA-256")
-    assert "remove it or fetch it again" in str(caught.value) and "\n" not in str(caught.value)
+    assert "remove it, then fetch it again" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_the_own_folder_comes_before_the_cache_and_a_search_after_it(own, entry, data):
