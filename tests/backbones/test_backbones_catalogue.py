@@ -69,8 +69,9 @@ def test_objectives_by_scale():
     assert backbones.resolve("simmim", "paper") == "simmim_vit_base"
     assert backbones.resolve("mae_vit_large", "tiny") == "mae_vit_large"
     assert backbones.resolve("some/file.pth", "tiny") == "some/file.pth"
-    with pytest.raises(backbones.LoadError, match="no encoder stands for 'mae' at scale 'tiny'"):
-        backbones.resolve("mae", "tiny")
+    assert backbones.resolve("mae", "tiny") == "mae_vit_micro"
+    with pytest.raises(backbones.LoadError, match="no encoder stands for 'mae' at scale 'huge'"):
+        backbones.resolve("mae", "huge")
 
 
 def test_unknown_names_give_the_nearest():
