@@ -8,11 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from backbones.entries import Entry, catalogue, objectives, resolve
+from backbones.entries import Entry, Pair, catalogue, named, objectives, pairs, resolve
 from backbones.errors import LoadError
 
 if TYPE_CHECKING:
-    from backbones.checking import check
+    from backbones.checking import Checked, check
     from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked
     from backbones.keys import KeyReport
     from backbones.layer_rules import RULES, decays
@@ -23,6 +23,7 @@ _LAZY = {
     "AttentionMap": "contract",
     "Backbone": "contract",
     "BackboneSpec": "contract",
+    "Checked": "checking",
     "FeatureInfo": "contract",
     "KeyReport": "keys",
     "Masked": "contract",
@@ -39,17 +40,21 @@ __all__ = [
     "AttentionMap",
     "Backbone",
     "BackboneSpec",
+    "Checked",
     "Entry",
     "FeatureInfo",
     "KeyReport",
     "LoadError",
     "Masked",
+    "Pair",
     "catalogue",
     "check",
     "create",
     "decays",
     "load",
+    "named",
     "objectives",
+    "pairs",
     "resolve",
     "save",
 ]

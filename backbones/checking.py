@@ -3,40 +3,84 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from backbones import fetch, files
+from backbones.contract import BackboneSpec, FeatureInfo
+from backbones.download import Progress
+from backbones.keys import KeyReport
 from backbones.loading import load
 
 
-def check(path: str | Path, arch: Mapping[str, Any] | None = None) -> str:
+@dataclass(frozen=True)
+class Checked:
+    """What a checkpoint was recognised as, and what became of its tensors.
+
+    Attributes:
+        path: the file.
+        container: how it is written, as `files.read` says.
+        wrapper: the top-level key under which the state dict lies, None at the top level.
+        stripped: whether the prefix `module.` was taken off all names.
+        spec: what the encoder is; its notes are what was assumed.
+        report: the account of the tensors.
+        input_size: (height, width) in pixels.
+        maps: channels and stride of each map, finest first.
+        parameters: their number in the encoder, without decoder and classifier.
+    """
+
+    path: Path
+    container: str
+    wrapper: str | None
+    stripped: bool
+    spec: BackboneSpec
+    report: KeyReport
+    input_size: tuple[int, int]
+    maps: tuple[FeatureInfo, ...]
+    parameters: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON knows it, each tensor of the file by its name."""
+        return {
+            "file": str(self.path),
+            "container": self.container,
+            "wrapper": self.wrapper,
+            "stripped": self.stripped,
+            "encoder": asdict(self.spec),
+            "input_size": list(self.input_size),
+            "maps": [info._asdict() for info in self.maps],
+            "parameters": self.parameters,
+            "tensors": {**self.report.as_dict(), "used": list(self.report.used)},
+        }
+
+
+def check(
+    path: str | Path,
+    arch: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Checked:
     """Load a file with every part dropped that can be, and describe what was recognised.
 
     Args:
         path: of the file, or a name.
         arch: what the file does not tell, as `load` takes it.
+        progress: told of a download, as `load` does.
 
     Raises:
         LoadError: it cannot be loaded.
     """
-    located = fetch.locate(str(path))
+    located = fetch.locate(str(path), progress)
     checkpoint = files.read(located.path)
     backbone = load(path, arch=arch)
-    report, spec = backbone.key_report, backbone.spec
-    height, width = backbone.input_size
-    where = f"under {checkpoint.wrapper!r}" if checkpoint.wrapper else "at the top level"
-    lines = [
-        f"file       {located.path}",
-        f"sha256     {checkpoint.sha256}",
-        f"container  {checkpoint.container}, state dict {where}"
-        + (", prefix module. taken off" if checkpoint.stripped else ""),
-        f"format     {report.format}: {report.reason}",
-        f"family     {spec.family}, objective {spec.objective}",
-        "arch       " + ", ".join(f"{key}={value}" for key, value in spec.arch.items()),
-        f"input      {height}x{width}, mean {spec.mean}, std {spec.std}",
-        f"tensors    {report.line()}",
-    ]
-    lines += [f"beside     {', '.join(report.beside)}"] if report.beside else []
-    lines += [f"note       {note}" for note in spec.notes]
-    return "\n".join(lines)
+    return Checked(
+        path=located.path,
+        container=checkpoint.container,
+        wrapper=checkpoint.wrapper,
+        stripped=checkpoint.stripped,
+        spec=backbone.spec,
+        report=backbone.key_report,
+        input_size=backbone.input_size,
+        maps=tuple(backbone.feature_info),
+        parameters=sum(parameter.numel() for parameter in backbone.parameters()),
+    )

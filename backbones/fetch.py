@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import http.client
 import os
 import platform
-import shutil
-import tempfile
-import urllib.error
-import urllib.request
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from backbones.download import Progress, download
 from backbones.entries import Entry, catalogue, is_path, is_timm_name, objectives, unknown
 from backbones.errors import LoadError
+from backbones.hashes import digest, recorded_sha256, verify
+from backbones.partial import Part
 
-Progress = Callable[[int, int | None], None]
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".tar", ".ckpt")
+"""Of the files that are looked at when one is looked for by its hash."""
 
 
 @dataclass(frozen=True)
@@ -39,19 +37,23 @@ class Located:
     arch: dict[str, Any] = field(default_factory=dict)
 
 
-def locate(name_or_path: str) -> Located:
+def locate(name_or_path: str, progress: Progress | None = None) -> Located:
     """Find an encoder's file; fetch a published one into the cache.
+
+    Args:
+        name_or_path: as `load` takes it.
+        progress: told of a download, if there is one.
 
     Raises:
         LoadError: an unknown name, or a file that cannot be had.
     """
     entry = catalogue().get(name_or_path)
     if entry is not None:
-        return Located(name_or_path, get(entry), entry)
+        return Located(name_or_path, get(entry, progress), entry)
     if is_timm_name(name_or_path):
         from backbones.timm_names import locate_timm
 
-        path, arch = locate_timm(name_or_path, checkpoints())
+        path, arch = locate_timm(name_or_path, folders())
         return Located(name_or_path, path, arch=arch)
     if is_path(name_or_path):
         path = Path(name_or_path).expanduser()
@@ -75,6 +77,33 @@ def checkpoints() -> Path:
     return Path(cache) / "harness" / "checkpoints"
 
 
+def own_folder() -> Path | None:
+    """Return the folder of files that the user already has: HARNESS_WEIGHTS.
+
+    Raises:
+        LoadError: it is no folder.
+    """
+    given = os.environ.get("HARNESS_WEIGHTS")
+    if not given:
+        return None
+    folder = Path(given).expanduser()
+    if not folder.is_dir():
+        raise LoadError(
+            f"{folder} is no folder; give one that exists with --weights-dir or HARNESS_WEIGHTS"
+        )
+    return folder
+
+
+def folders() -> list[Path]:
+    """Return where a file is looked for by name, in this order.
+
+    Raises:
+        LoadError: HARNESS_WEIGHTS is no folder.
+    """
+    own = own_folder()
+    return [checkpoints()] if own is None else [own, checkpoints()]
+
+
 def offline() -> bool:
     """Whether nothing may be fetched: HARNESS_OFFLINE is set to anything but 0."""
     return os.environ.get("HARNESS_OFFLINE", "0") not in ("", "0")
@@ -83,151 +112,85 @@ def offline() -> bool:
 def get(entry: Entry, progress: Progress | None = None) -> Path:
     """Return the file of a named encoder, verified; download it where that is possible.
 
+    Looked for by name in the user's own folder and in the cache, then by hash in the former.
+
     Raises:
         LoadError: it is not there and cannot be had, or it is not the one that it should be.
     """
-    if entry.shipped:
-        if not entry.shipped_path.is_file():
-            raise LoadError(
-                f"{entry.name} is not in this installation: {entry.shipped_path} is missing"
-            )
-        verify(entry.shipped_path, entry)
-        return entry.shipped_path
-    path = checkpoints() / entry.file
-    if not path.is_file():
-        _fetch(entry, path, progress)
-    verify(path, entry)
+    if entry.shipped and not entry.shipped_path.is_file():
+        raise LoadError(
+            f"{entry.name} is not in this installation: {entry.shipped_path} is missing"
+        )
+    there = [entry.shipped_path] if entry.shipped else [f / entry.file for f in folders()]
+    for path in there:
+        if path.is_file():
+            verify(path, entry, _record(entry))
+            return path
+    return _by_hash(entry) or _fetch(entry, checkpoints() / entry.file, progress)
+
+
+def _record(entry: Entry) -> Path:
+    return checkpoints() / f"{entry.file}.sha256"
+
+
+def _by_hash(entry: Entry) -> Path | None:
+    """Find the file in the user's own folder under another name.
+
+    The folders below it are looked through too. A file that cannot be read matches nothing.
+    """
+    own = own_folder()
+    wanted = entry.sha256 or recorded_sha256(_record(entry))
+    if own is None or wanted is None:
+        return None
+    for path in sorted(own.rglob("*")):
+        fits = path.suffix in SUFFIXES and path.is_file() and os.access(path, os.R_OK)
+        if fits and digest(path) == wanted:
+            return path
+    return None
+
+
+def _fetch(entry: Entry, path: Path, progress: Progress | None) -> Path:
+    put = f"put it at {path}, or as {path.name} into a folder given with --weights-dir"
+    if entry.by_hand:
+        raise LoadError(f"{entry.name} has to be downloaded by hand: {entry.address}; {put}")
+    if offline():
+        raise LoadError(
+            f"{entry.name} is not in the cache and this run is offline; get {entry.source} and "
+            f"{put}, or leave out --offline (HARNESS_OFFLINE)"
+        )
+
+    def accept(part: Path) -> None:
+        verify(part, entry, _record(entry), called=entry.source)
+
+    with _alone(entry, path, progress):
+        if path.is_file():  # from another process, for which this one has waited
+            verify(path, entry, _record(entry))
+        else:
+            download(entry.source, path, accept, progress)
     return path
 
 
-def _fetch(entry: Entry, path: Path, progress: Progress | None) -> None:
-    if entry.source.startswith("drive:"):
-        address = f"https://drive.google.com/file/d/{entry.source.removeprefix('drive:')}"
-        raise LoadError(
-            f"{entry.name} has to be downloaded by hand: {address}; "
-            f"put it at {path} or give it with --backbone FILE"
-        )
-    if offline():
-        raise LoadError(
-            f"{entry.name} is not in the cache and this run is offline; get {entry.source} "
-            f"and put it at {path}"
-        )
-    download(entry.source, path, progress)
+@contextmanager
+def _alone(entry: Entry, path: Path, progress: Progress | None) -> Iterator[None]:
+    """Keep other processes from downloading the same file; wait for one that already does."""
+    from filelock import FileLock, Timeout
 
-
-def download(source: str, path: Path, progress: Progress | None = None) -> None:
-    """Download to a temporary file beside `path` and rename it when it is whole.
-
-    Args:
-        source: an https address.
-        path: where the file goes.
-        progress: called with (bytes so far, bytes in all or None).
-
-    Raises:
-        LoadError: no connection, an answer that is no file, one that is cut short, or a full disk.
-    """
-    if not source.startswith("https://"):
-        raise LoadError(f"expected an https address, got {source}")
-    part: Path | None = None
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(source, timeout=60) as answer:
-            expected = _length(answer.headers.get("Content-Length"), source)
-            _check_room(path.parent, expected)
-            with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".part", delete=False) as file:
-                part = Path(file.name)
-                done = 0
-                while chunk := answer.read(1 << 20):
-                    file.write(chunk)
-                    done += len(chunk)
-                    if progress:
-                        progress(done, expected)
-        if expected is not None and done != expected:
-            raise LoadError(f"{source} was cut short: {done} of {expected} bytes; try again")
-        from backbones.files import sniff
-
-        if sniff(part, called=source) == "safetensors index":
-            raise LoadError(f"{source} is JSON, not a checkpoint: an answer in place of the file")
-        part.replace(path)
-    except (urllib.error.URLError, OSError) as error:
-        raise LoadError(f"{source} could not be downloaded to {path}: {error}") from error
-    except http.client.HTTPException as error:
-        # Their texts may be empty or end in a line break.
-        raise LoadError(f"{source} broke off or answered no HTTP ({error!r}); try again") from error
+        while not lock.is_locked:
+            try:
+                lock.acquire(timeout=1.0)
+            except Timeout:
+                begun = Part(path).begun(entry.source)
+                if progress and begun:
+                    progress(begun.size, begun.total)
+    except OSError as error:
+        raise LoadError(
+            f"cannot write to {path.parent} ({error.strerror}); name another place with "
+            "HARNESS_CACHE"
+        ) from error
+    try:
+        yield
     finally:
-        if part is not None:
-            part.unlink(missing_ok=True)
-
-
-def _length(said: str | None, source: str) -> int | None:
-    try:
-        return int(said) if said else None
-    except ValueError as error:
-        raise LoadError(
-            f"{source} answered with Content-Length {said!r}, expected a number of bytes; try "
-            "again, or download it by hand"
-        ) from error
-
-
-def _check_room(folder: Path, needed: int | None) -> None:
-    free = shutil.disk_usage(folder).free
-    if needed is not None and needed > free:
-        raise LoadError(f"{folder} has {free >> 20} MiB left, the file needs {needed >> 20} MiB")
-
-
-def verify(path: Path, entry: Entry) -> None:
-    """Compare a file with its published hash, or with the one recorded when it first came.
-
-    Raises:
-        LoadError: it is another file, or cannot be read.
-    """
-    hint = f"expected the published {entry.name}; delete it and fetch it again"
-    if entry.md5_prefix:
-        found = _digest(path, "md5")
-        if not found.startswith(entry.md5_prefix):
-            raise LoadError(f"{path} has MD5 {found[:6]}, not {entry.md5_prefix}; {hint}")
-    sha256 = _digest(path, "sha256")
-    recorded = path.with_name(path.name + ".sha256")
-    if entry.sha256:
-        expected: str | None = entry.sha256
-    elif recorded.is_file():
-        expected = _read_record(recorded)
-    else:
-        expected = None
-    if expected is not None and sha256 != expected:
-        raise LoadError(f"{path} has SHA-256 {sha256[:12]}, not {expected[:12]}; {hint}")
-    if expected is None and not entry.shipped:
-        _record(sha256, recorded)
-
-
-def _digest(path: Path, kind: str) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, kind).hexdigest()
-    except OSError as error:
-        raise LoadError(
-            f"{path} cannot be read: {error.strerror}; mend its permissions or fetch it again"
-        ) from error
-
-
-def _read_record(recorded: Path) -> str:
-    try:
-        return recorded.read_text(encoding="ascii", errors="replace").strip()
-    except OSError as error:
-        raise LoadError(
-            f"{recorded} cannot be read: {error.strerror}; mend its permissions or delete it"
-        ) from error
-
-
-def _record(sha256: str, recorded: Path) -> None:
-    """Write a hash for later runs to compare with, if the folder takes it."""
-    # Runs that start together each write their own file; the last one to be renamed stays.
-    part = recorded.with_name(f".{recorded.name}.{os.getpid()}.part")
-    # A cache that cannot be written to (shared, full) is no fault of the weights, which are there
-    # and as good as without a record: what is lost is the comparison in later runs.
-    with contextlib.suppress(OSError):
-        try:
-            part.write_text(sha256 + "\n", encoding="ascii")
-            part.replace(recorded)
-        finally:
-            part.unlink(missing_ok=True)
+        lock.release()

@@ -21,6 +21,7 @@ from backbones.arguments import (
     check_keep,
 )
 from backbones.contract import Backbone, BackboneSpec
+from backbones.download import Progress
 from backbones.entries import Entry
 from backbones.families import family as family_of
 from backbones.families.arch import check_keys
@@ -41,6 +42,7 @@ def load(
     drop_last: int = 0,
     arch: Mapping[str, Any] | None = None,
     keep: Collection[str] = (),
+    progress: Progress | None = None,
 ) -> Backbone:
     """Load an encoder.
 
@@ -51,8 +53,10 @@ def load(
         drop_path: stochastic depth at the last block, growing linearly from 0 at the first.
         drop_last: number of blocks removed from the end; drop path grows over those that stay.
         arch: what neither the file nor a published rule tells, or what is to differ from it; beside
-            the family's fields `mean`, `std` and `format`. What is given wins.
+            the family's fields `mean`, `std` and `format`. What is given wins, also over the
+            catalogue, whose mean, std and pooling win over the layout's.
         keep: "head" and "decoder", which are dropped otherwise.
+        progress: called with (bytes so far, bytes in all or None) where the file is downloaded.
 
     Returns:
         The encoder in evaluation mode, on the CPU, float32, its `key_report` and `spec` complete.
@@ -63,15 +67,19 @@ def load(
     rate = as_rate(drop_path, "drop_path")
     removed = as_whole(drop_last, "drop_last")
     given = as_fields(arch)
-    located = fetch.locate(str(name_or_path))
+    located = fetch.locate(str(name_or_path), progress)
     checkpoint = files.read(located.path)
     overrides = {**located.arch, **given}
     wanted = overrides.pop("format", located.entry.format if located.entry else None)
     layout, reason = recognise(checkpoint, wanted)
     parsed = layout.parse(checkpoint)
     family = family_of(parsed.family)
+    stated = located.entry.overrides(family.keys) if located.entry else {}
+    overrides = {**stated, **overrides}
     check_keep(keep, family.parts)
     check_keys(overrides, family.keys | _COMMON)
+    said = tuple(f"{key}={value} as given" for key, value in given.items())
+    said += _other_than_implied(parsed, {k: v for k, v in stated.items() if k not in given})
     parsed = _coloured(parsed, overrides.pop("mean", None), overrides.pop("std", None))
     described = family.describe(parsed.tensors, {**parsed.arch, **overrides})
     shape, gone = family.shorten(described.arch, removed)
@@ -82,7 +90,6 @@ def load(
         account.drop(prefixes, rule)
     size = as_size(shape["image_size"] if input_size is None else input_size, "input_size")
     fitted = family.fit(account.tensors, shape, size)
-    said = tuple(f"{key}={value} as given" for key, value in given.items())
     notes = dict.fromkeys(checkpoint.notes + parsed.notes + described.notes + said)
     name = located.entry.name if located.entry else parsed.name or located.name
     spec = _spec(name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
@@ -150,6 +157,16 @@ def _coloured(parsed: Parsed, mean: Any, std: Any) -> Parsed:
         parsed,
         mean=parsed.mean if mean is None else as_colour(mean, "mean"),
         std=parsed.std if std is None else as_colour(std, "std"),
+    )
+
+
+def _other_than_implied(parsed: Parsed, stated: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return notes on what the catalogue states and the layout does not, or says otherwise."""
+    implied = {**parsed.arch, "mean": parsed.mean, "std": parsed.std}
+    return tuple(
+        f"{key}={value} by the catalogue"
+        for key, value in stated.items()
+        if implied.get(key) != value
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +26,12 @@ from backbones.errors import LoadError
 _SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
 
 
-def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
+def locate_timm(name: str, folders: Sequence[Path]) -> tuple[Path, dict[str, Any]]:
     """Return the local file for `timm:<name>.<tag>`, and what timm says of its architecture.
+
+    Args:
+        name: the whole name.
+        folders: where the file is looked for, in this order.
 
     Raises:
         LoadError: timm has no such name, no family here serves it, or the file is missing.
@@ -38,13 +42,12 @@ def locate_timm(name: str, folder: Path) -> tuple[Path, dict[str, Any]]:
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LoadError(f"timm has no model {short!r}{hint}")
     arch = architecture(short)
-    for suffix in _SUFFIXES:
-        path = folder / f"{short}{suffix}"
+    for path in (folder / f"{short}{suffix}" for folder in folders for suffix in _SUFFIXES):
         if path.is_file():
             return path, arch
     raise LoadError(
-        f"the weights of {name} are not in the cache; "
-        f"put them at {folder / (short + '.safetensors')}"
+        f"the weights of {name} are not in {' nor in '.join(map(str, folders))}; "
+        f"put them there as {short}.safetensors"
     )
 
 

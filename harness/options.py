@@ -28,6 +28,7 @@ class RunOptions:
         limit: the first so many samples of each split.
         max_steps: stop training after so many optimiser steps; part of the cell's identity.
         workers: loader processes; None chooses by the machine. Not part of the identity.
+        weights_dir: folder of published files that the user already has.
     """
 
     backbone: str = "simmim"
@@ -48,6 +49,7 @@ class RunOptions:
     limit: int | None = None
     max_steps: int | None = None
     workers: int | None = None
+    weights_dir: Path | None = None
     offline: bool = False
 
 

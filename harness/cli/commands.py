@@ -21,11 +21,13 @@ COMMANDS: dict[str, Command] = {
     "run": Command("harness.cli.run:run", "Train an encoder on a task and keep a record."),
     "study": Command("harness.cli.study:study", "Run a file of cells and compare them."),
     "list": Command("harness.cli.listing:app", "List tasks, backbones, datasets or recipes."),
-    "show": Command("harness.cli.show:app", "Show a resolved recipe or a record."),
+    "show": Command("harness.cli.show:app", "Show a recipe, a record or an encoder."),
     "explain": Command("harness.cli.show:explain", "Say what a task trains and measures."),
     "smoke": Command("harness.cli.smoke:smoke", "Prove in seconds that every way is open."),
     "data": Command("harness.cli.data:app", "Prepare, check or preview a data set."),
-    "backbone": Command("harness.cli.backbone:app", "Say what a checkpoint file is."),
+    "backbone": Command(
+        "harness.cli.backbone:app", "Check a checkpoint file, fetch a published one."
+    ),
     "pretrain": Command("harness.cli.pretrain:app", "Pre-train an encoder, verify a shipped one."),
     "results": Command("harness.cli.results:app", "List, show, export or rebuild results."),
     "rescore": Command("harness.cli.results:rescore", "Compute metrics anew from predictions."),

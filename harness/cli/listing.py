@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import asdict
 from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from harness.cli.output import columns
+from harness.cli.output import as_json, columns
 from harness.plugins import TASKS, task, task_names
 
 app = typer.Typer(rich_markup_mode=None)
@@ -23,23 +26,44 @@ def tasks() -> None:
     typer.echo(columns([*ours, *others]))
 
 
-@app.command()
-def backbones() -> None:
-    """List the named encoders, and which of them stands for an objective at which scale."""
-    from backbones import catalogue, objectives
+class _Plain(TyperCommand):
+    """Called without arguments, it takes the defaults as they are, none of which needs coercing.
 
-    rows = [
-        (name, entry.objective, f"{entry.input_size} px", entry.licence, entry.about)
-        for name, entry in catalogue().items()
-    ]
-    typer.echo(columns(rows))
-    typer.echo("\nobjectives, by scale:")
-    typer.echo(
-        columns(
-            (f"  {objective}", ", ".join(f"{scale}: {name}" for scale, name in scales.items()))
-            for objective, scales in objectives().items()
-        )
-    )
+    typer has pydantic coerce every option, given or not: twice the time of the whole command.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args:
+            return super().parse_args(ctx, args)
+        ctx.params.update({str(option.name): option.default for option in self.params})
+        return args
+
+
+@app.command(cls=_Plain)
+def backbones(
+    objective: Annotated[
+        str | None, typer.Option(help="Only those of one objective, such as simmim.")
+    ] = None,
+    family: Annotated[
+        str | None, typer.Option(help="Only those of one family, such as swinv2.")
+    ] = None,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with all that is known of each.")
+    ] = False,
+) -> None:
+    """List the named encoders, and which of them stands for an objective at which scale.
+
+    `harness show backbone NAME` tells all about one.
+    """
+    from harness.cli.encoders import selected, standing, table
+
+    entries = selected(objective, family)
+    if json:
+        typer.echo(as_json([asdict(entry) for entry in entries.values()]))
+        return
+    typer.echo(table(entries))
+    if objective is None and family is None:
+        typer.echo(f"\nobjectives, by scale:\n{standing()}")
 
 
 @app.command()

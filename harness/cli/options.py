@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -38,4 +39,17 @@ Results = Annotated[
     str | None, typer.Option(metavar="URL", help="Results table; SQLite in the output by default.")
 ]
 Runs = Annotated[Path, typer.Option(help="Folder of the runs.")]
+WeightsDir = Annotated[
+    Path | None,
+    typer.Option(help="Folder of published files that you already have; else HARNESS_WEIGHTS."),
+]
 Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
+
+
+def apply(weights_dir: Path | None, offline: bool) -> None:
+    """Let the two options hold for this process and those that it starts, as their environment
+    variables do."""
+    if weights_dir is not None:
+        os.environ["HARNESS_WEIGHTS"] = str(weights_dir)
+    if offline:
+        os.environ["HARNESS_OFFLINE"] = "1"

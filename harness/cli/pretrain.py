@@ -15,12 +15,15 @@ from harness.cli.options import (
     Devices,
     Limit,
     MaxSteps,
+    Offline,
     Precision,
     Runs,
     Scale,
     Seed,
     Sets,
+    WeightsDir,
     Workers,
+    apply,
 )
 from harness.options import RunOptions
 
@@ -59,6 +62,8 @@ def pretrain(
     limit: Limit = None,
     max_steps: MaxSteps = None,
     workers: Workers = None,
+    weights_dir: WeightsDir = None,
+    offline: Offline = False,
     json: Annotated[
         bool, typer.Option("--json", help="Print the provenance, and nothing else, on stdout.")
     ] = False,
@@ -87,7 +92,10 @@ def pretrain(
         limit=limit,
         max_steps=max_steps,
         workers=workers,
+        weights_dir=weights_dir,
+        offline=offline,
     )
+    apply(weights_dir, offline)
     name = name or f"pretrained_{config.stem if config else scale or 'tiny'}"
     _train(options, as_command(options, objective, config, name, output), name, output, json)
 
@@ -188,7 +196,7 @@ def as_command(
         words += ["--objective", objective]
     for field in (
         *("scale", "dataset", "data_root", "config"),
-        *("devices", "precision", "limit", "max_steps"),
+        *("devices", "precision", "limit", "max_steps", "weights_dir"),
     ):
         value = config if field == "config" else getattr(options, field)
         if value is not None:
@@ -197,4 +205,6 @@ def as_command(
     words += ["--seed", str(options.seed), "--name", name, "--output", str(output)]
     if options.output != plain.output:
         words += ["--runs", str(options.output)]
+    if options.offline:
+        words.append("--offline")
     return shlex.join(words)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -22,7 +21,9 @@ from harness.cli.options import (
     Scale,
     Seed,
     Sets,
+    WeightsDir,
     Workers,
+    apply,
 )
 from harness.options import RunOptions
 
@@ -66,6 +67,7 @@ def run(
     json: Annotated[
         bool, typer.Option("--json", help="Print the record, and nothing else, on stdout.")
     ] = False,
+    weights_dir: WeightsDir = None,
     offline: Offline = False,
 ) -> None:
     """Train an encoder on a task and keep a record.
@@ -91,6 +93,7 @@ def run(
         limit=limit,
         max_steps=max_steps,
         workers=workers,
+        weights_dir=weights_dir,
         offline=offline,
     )
     execute(options, dry_run=dry_run, json=json)
@@ -101,8 +104,7 @@ def execute(options: RunOptions, *, dry_run: bool, json: bool) -> None:
     from harness.cli.output import as_json, reserved_stdout
     from harness.console import Console, is_main_process
 
-    if options.offline:
-        os.environ["HARNESS_OFFLINE"] = "1"
+    apply(options.weights_dir, options.offline)
     if not json:
         _perform(options, Console(results=sys.stdout), dry_run)
         return

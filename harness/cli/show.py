@@ -1,4 +1,4 @@
-"""`harness show` and `harness explain`: recipes, records and tasks in words."""
+"""`harness show` and `harness explain`: recipes, records, encoders and tasks in words."""
 
 from __future__ import annotations
 
@@ -59,6 +59,18 @@ def record(
     else:
         text = yaml.safe_dump(plain(found), sort_keys=False, allow_unicode=True, width=100)
         typer.echo(text.rstrip())
+
+
+@app.command()
+def backbone(
+    name: Annotated[str, typer.Argument(help="Name of an encoder.")],
+    json: Annotated[bool, typer.Option("--json", help="Print JSON in place of text.")] = False,
+) -> None:
+    """Show what is known of an encoder, whether its file is here, and with which it is compared."""
+    from harness.cli.encoders import describe, page
+    from harness.cli.output import as_json
+
+    typer.echo(as_json(describe(name)) if json else page(name))
 
 
 def explain(task: Annotated[str, typer.Argument(help="Name of a task.")]) -> None:

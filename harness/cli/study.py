@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from harness.cli.options import Offline, Results, Runs, Workers
+from harness.cli.options import Offline, Results, Runs, WeightsDir, Workers
 
 if TYPE_CHECKING:
     from harness.studies.executor import Outcome
@@ -21,6 +21,7 @@ def study(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Print the commands, run nothing.")
     ] = False,
+    weights_dir: WeightsDir = None,
     offline: Offline = False,
 ) -> int:
     """Run a file of cells and compare them.
@@ -34,7 +35,9 @@ def study(
     from harness.studies.table import line, summary
 
     found = read(file)
-    given = RunOptions(output=output, results=results, workers=workers, offline=offline)
+    given = RunOptions(
+        output=output, results=results, workers=workers, weights_dir=weights_dir, offline=offline
+    )
     jobs = expand(found, given)
     if dry_run:
         for job in jobs:

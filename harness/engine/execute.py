@@ -69,7 +69,7 @@ def execute(
     if plan.options.control == "constant":
         return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, None)
     assert model.backbone is not None
-    in_file = encoder(plan.options, plan.task, plan.recipe).parameters_sha256()
+    in_file = encoder(plan.options, plan.task, plan.recipe, console).parameters_sha256()
     proof = _proof(plan, model.backbone.parameters_sha256(), in_file)
     if plan.options.control == "untrained":
         return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof)

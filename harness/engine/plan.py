@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from harness import plugins, recipes
 from harness.console import totals
 from harness.errors import UserError
+from harness.fetching import download_shown
 from tasks.contract import SPLITS, DataError, Split
 
 if TYPE_CHECKING:
@@ -83,11 +84,11 @@ def make(options: RunOptions, console: Console) -> Plan:
     task = plugins.task(options.task)
     asked = recipes.resolve(options)
     _require_devices(options, task, asked)
-    backbone = encoder(options, task, asked)
+    backbone = encoder(options, task, asked, console)
     recipes.require_family(asked, backbone.spec.family, options)
     recipe, derived = task.fitted(asked, backbone)
     if recipe.backbone != asked.backbone:
-        backbone = encoder(options, task, recipe)
+        backbone = encoder(options, task, recipe, console)
     datasets = _datasets(task, recipe, console)
     _require_samples(options, datasets)
     total = _total_steps(recipe, len(datasets["training"]))
@@ -123,20 +124,23 @@ def make(options: RunOptions, console: Console) -> Plan:
     )
 
 
-def encoder(options: RunOptions, task: Task, recipe: TaskRecipe) -> Backbone:
+def encoder(options: RunOptions, task: Task, recipe: TaskRecipe, console: Console) -> Backbone:
     """The encoder as its file has it, or, where the task makes one, new from the seed."""
     made = task.encoder(recipe, options.seed)
     if made is not None:
         return made
     import backbones
 
-    return backbones.load(
-        backbones.resolve(options.backbone, recipe.scale),
-        input_size=recipe.backbone.input_size,
-        drop_path=recipe.backbone.drop_path,
-        drop_last=recipe.backbone.drop_last,
-        arch=recipe.backbone.arch(),
-    )
+    name = backbones.resolve(options.backbone, recipe.scale)
+    with download_shown(name, console) as progress:
+        return backbones.load(
+            name,
+            input_size=recipe.backbone.input_size,
+            drop_path=recipe.backbone.drop_path,
+            drop_last=recipe.backbone.drop_last,
+            arch=recipe.backbone.arch(),
+            progress=progress,
+        )
 
 
 def _folder(runs: Path, name: str, cell: str) -> Path:

@@ -142,10 +142,14 @@ def test_an_override_wins_and_is_noted(simmim_file):
 
 
 def test_check_says_what_was_recognised_and_why(simmim_file):
-    text = backbones.check(simmim_file)
-    assert "format     simmim: encoder.mask_token" in text
-    assert "55 tensors, 51 used" in text
-    assert "torch zip, state dict under 'model'" in text
+    found = backbones.check(simmim_file)
+    assert (found.report.format, found.spec.family) == ("simmim", "beit")
+    assert found.report.reason.startswith("encoder.mask_token")
+    assert (found.container, found.wrapper, found.stripped) == ("torch zip", "model", False)
+    assert (found.report.total, len(found.report.used)) == (55, 51)
+    backbone = backbones.load(simmim_file)
+    assert found.parameters == sum(p.numel() for p in backbone.parameters())
+    assert found.maps == backbone.feature_info
 
 
 TYPES = [torch.int64, torch.int8, torch.bool, torch.complex64]

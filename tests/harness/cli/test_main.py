@@ -36,6 +36,13 @@ def test_listing_imports_nothing_heavy(arguments: list[str]) -> None:
     assert not modules & {*HEAVY, "rich", "pydantic"}
 
 
+@pytest.mark.parametrize(
+    "arguments", [["list", "backbones", "--family", "vit"], ["show", "backbone", "deit_vit_base"]]
+)
+def test_encoders_are_described_without_what_runs_them(arguments: list[str]) -> None:
+    assert not modules_after(*arguments) & {*HEAVY, "rich"}
+
+
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert call(["--help"]) == 0
     said = capsys.readouterr().out

@@ -39,6 +39,7 @@ def test_every_option_reaches_the_engine_and_the_command_repeats_it(
     asked: list[RunOptions], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HARNESS_OFFLINE", "0")
+    monkeypatch.setenv("HARNESS_WEIGHTS", "elsewhere")
     options = RunOptions(
         backbone="a file.pth",
         task="depth",
@@ -58,6 +59,7 @@ def test_every_option_reaches_the_engine_and_the_command_repeats_it(
         limit=3,
         max_steps=9,
         workers=0,
+        weights_dir=Path("my weights"),
         offline=True,
     )
     plain = RunOptions()
@@ -65,6 +67,7 @@ def test_every_option_reaches_the_engine_and_the_command_repeats_it(
     assert call(shlex.split(as_command(options))[1:]) == 0
     assert asked == [options]
     assert os.environ["HARNESS_OFFLINE"] == "1"
+    assert os.environ["HARNESS_WEIGHTS"] == "my weights"
 
 
 NOISY = """
