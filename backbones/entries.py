@@ -192,7 +192,7 @@ def unknown(name: str) -> LoadError:
     """Return the error for a name that nothing has, with the nearest ones."""
     names = [*catalogue(), *objectives()]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
-    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}"
+    hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}."
     return LoadError(f"unknown encoder {name!r}; {hint} A file is given by its path.")
 
 

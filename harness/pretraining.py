@@ -118,7 +118,7 @@ def verify(
         task.prepare(recipe, totals(advance))
     seen, unseen = (task.dataset(recipe, split).info for split in ("training", "test"))
     with console.phase("verify", unseen.count, "images") as advance:
-        evidence = task.evidence(backbone, recipe, advance)
+        evidence = task.evidence(backbone, recipe, _seed(path), advance)
     found = evidence.as_dict() | {
         "sha256": backbone.spec.sha256,
         "split": unseen.split,
@@ -269,6 +269,12 @@ def _recipe_of(path: Path, scenes: int, config: Path | None) -> Any:
         )
     options = RunOptions(task=task, config=source, sets=(f"data.test={scenes}",))
     return recipes.resolve(options)
+
+
+def _seed(path: Path) -> int | None:
+    """The seed that the encoder of a file was trained from, where its provenance lies beside it."""
+    beside = path.with_name(PROVENANCE)
+    return int(_read_json(beside)["seed"]) if beside.is_file() else None
 
 
 def _load(path: Path, recipe: Any, task: EncoderTask) -> Backbone:

@@ -28,15 +28,22 @@ COUNTS: dict[str, dict[str, Counts]] = {
     "smoke": {
         "pose": Counts("scene", (128, 128), {"training": 16, "selection": 4, "test": 8}),
         "pretraining": Counts("mixed", (64, 64), {"pretraining": 64, "selection": 16, "test": 16}),
+        "supervised_pretraining": Counts(
+            "covered", (64, 64), {"pretraining": 64, "selection": 16, "test": 16}
+        ),
     },
     "tiny": {
         "pose": Counts("scene", (128, 128), {"training": 1024, "selection": 192, "test": 256}),
         "pretraining": Counts(
             "mixed", (128, 128), {"pretraining": 12288, "selection": 512, "test": 512}
         ),
+        "supervised_pretraining": Counts(
+            "covered", (128, 128), {"pretraining": 12288, "selection": 512, "test": 512}
+        ),
     },
 }
-"""By scale and task, as in the recipes; at `paper`, runs read the published data sets instead."""
+"""By scale and task, as in the recipes; contrastive pre-training reads what `pretraining` does; at
+`paper`, runs read the published data sets instead."""
 
 
 def prepare_all(

@@ -32,11 +32,14 @@ class EncoderTask(Task):
         """The objective's name, as files and the catalogue have it."""
 
     @abstractmethod
-    def evidence(self, backbone: Backbone, recipe: Any, advance: Callable[[int], None]) -> Evidence:
+    def evidence(
+        self, backbone: Backbone, recipe: Any, seed: int | None, advance: Callable[[int], None]
+    ) -> Evidence:
         """What the encoder has learned, measured on the images of the test split.
 
         Args:
             backbone: with the parts `keep`.
             recipe: the one that it was trained by, with as many test images as are wanted.
+            seed: of its training, None where nothing tells.
             advance: told the number of images after each batch.
         """

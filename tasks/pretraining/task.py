@@ -75,7 +75,11 @@ class Pretraining(EncoderTask):
         return recipe.mask.name
 
     def evidence(
-        self, backbone: Backbone, recipe: PretrainingRecipe, advance: Callable[[int], None]
+        self,
+        backbone: Backbone,
+        recipe: PretrainingRecipe,
+        seed: int | None,
+        advance: Callable[[int], None],
     ) -> FillingEvidence:
         from tasks.pretraining.filling import measure
 

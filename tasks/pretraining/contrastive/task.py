@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tasks.contract import Evaluation, Row, Split
+from tasks.contract import DataError, Evaluation, Row, Split
 from tasks.pretraining.contract import EncoderTask
 from tasks.pretraining.contrastive.recipe import ContrastiveRecipe
 from tasks.recipe import TaskRecipe
@@ -68,12 +68,21 @@ class ContrastivePretraining(EncoderTask):
         return "contrastive"
 
     def evidence(
-        self, backbone: Backbone, recipe: ContrastiveRecipe, advance: Callable[[int], None]
+        self,
+        backbone: Backbone,
+        recipe: ContrastiveRecipe,
+        seed: int | None,
+        advance: Callable[[int], None],
     ) -> RetrievalEvidence:
         from tasks.pretraining.contrastive.evidence import measure
 
+        if seed is None:
+            raise DataError(
+                "the encoder before training is compared with, and nothing tells its seed: put "
+                "the encoder's provenance.json beside it"
+            )
         unseen = self.dataset(recipe, "test")
-        return measure(backbone, self.encoder(recipe, 0), recipe, unseen, advance=advance)
+        return measure(backbone, self.encoder(recipe, seed), recipe, unseen, advance=advance)
 
     def dataset(self, recipe: ContrastiveRecipe, split: Split) -> PairedImages:
         from tasks.pretraining.contrastive.data import PairedImages

@@ -68,7 +68,11 @@ class SupervisedPretraining(EncoderTask):
         return "supervised"
 
     def evidence(
-        self, backbone: Backbone, recipe: SupervisedRecipe, advance: Callable[[int], None]
+        self,
+        backbone: Backbone,
+        recipe: SupervisedRecipe,
+        seed: int | None,
+        advance: Callable[[int], None],
     ) -> AccuracyEvidence:
         from tasks.pretraining.supervised.evidence import measure
 

@@ -14,7 +14,7 @@ from harness.console import Console
 from harness.engine.plan import make
 from harness.errors import UserError
 from harness.options import RunOptions
-from tasks.contract import Metric, RecipeError
+from tasks.contract import DataError, Metric, RecipeError
 from tasks.pretraining.contrastive import colours
 from tasks.pretraining.contrastive.data import PairedImages
 from tasks.pretraining.contrastive.evidence import RetrievalEvidence, evaluate
@@ -256,3 +256,16 @@ def test_an_encoder_without_patches_has_none_to_freeze(monkeypatch: pytest.Monke
     model = Contrast(TASK.encoder(free, 0), free)
     weight: Tensor = model.backbone.get_parameter("encoder.patch_embed.proj.weight")
     assert weight.requires_grad
+
+
+def test_the_encoder_before_training_is_that_of_the_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    given = recipe(data={"training": 4, "selection": 2, "test": 12})
+    found = TASK.evidence(TASK.encoder(given, 3), given, 3, lambda _: None)
+    assert found.retrieval == found.initial
+    other = TASK.evidence(TASK.encoder(given, 3), given, 4, lambda _: None)
+    assert other.retrieval == found.retrieval
+    with pytest.raises(DataError, match="provenance"):
+        TASK.evidence(TASK.encoder(given, 3), given, None, lambda _: None)
