@@ -63,7 +63,7 @@ def check(
     """Load a file with every part dropped that can be, and describe what was recognised.
 
     Args:
-        path: of the file, or a name.
+        path: of the file, or a name, that of another package's encoder among them.
         arch: what the file does not tell, as `load` takes it.
         progress: told of a download, as `load` does.
 

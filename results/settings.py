@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,15 @@ def setting(record: Record) -> dict[str, Any]:
 def key(values: Mapping[str, Any]) -> str:
     """One text for equal settings."""
     return json.dumps(values, sort_keys=True)
+
+
+def encoder(record: Record) -> str:
+    """What tells encoders apart: the file; for one of another package the hash of what identifies
+    it, its version among it; the name where there is neither."""
+    found = record.identity.get("backbone")
+    if isinstance(found, Mapping):
+        return hashlib.sha256(key(found).encode()).hexdigest()
+    return str(record.backbone.get("sha256") or record.backbone["name"])
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

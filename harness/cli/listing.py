@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import asdict
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,8 @@ import typer
 from typer.core import TyperCommand
 
 from harness.cli.output import as_json, columns
-from harness.plugins import TASKS, task, task_names
+from harness.errors import UserError
+from harness.plugins import TASKS, others, task, task_names
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -22,8 +22,7 @@ app = typer.Typer(rich_markup_mode=None)
 def tasks() -> None:
     """List the tasks, those of installed plug-ins included."""
     ours = [(name, _first_line(target)) for name, target in TASKS.items()]
-    others = [(point.name, point.value) for point in entry_points(group="harness.tasks")]
-    typer.echo(columns([*ours, *others]))
+    typer.echo(columns([*ours, *others()]))
 
 
 class _Plain(TyperCommand):
@@ -64,6 +63,19 @@ def backbones(
     typer.echo(table(entries))
     if objective is None and family is None:
         typer.echo(f"\nobjectives, by scale:\n{standing()}")
+        _others()
+
+
+def _others() -> None:
+    """The encoders of other packages, which are imported to ask them what they are."""
+    from backbones.families import GROUP
+    from backbones.offers import offers
+
+    if offers(GROUP):
+        from backbones.outside import listing
+
+        typer.echo("\nfrom other packages:")
+        typer.echo(columns((f"  {name}", package, about) for name, package, about in listing()))
 
 
 @app.command()
@@ -73,7 +85,7 @@ def datasets() -> None:
         columns(
             (name, dataset, about)
             for name in task_names()
-            for dataset, about in task(name).datasets.items()
+            for dataset, about in _datasets(name).items()
         )
     )
 
@@ -81,9 +93,25 @@ def datasets() -> None:
 @app.command()
 def recipes() -> None:
     """List the recipes of each task: `<scale>` or `<scale>-<data set>`."""
+    typer.echo(columns((name, stem) for name in task_names() for stem in _recipes(name)))
+
+
+def _datasets(name: str) -> dict[str, str]:
+    """Of a task, or why there is none to be had."""
+    try:
+        return task(name).datasets
+    except UserError as error:
+        return {"": f"cannot be used: {error}"}
+
+
+def _recipes(name: str) -> list[str]:
+    """Of a task, or why there is none to be had."""
     from harness.recipes import recipe_files
 
-    typer.echo(columns((name, stem) for name in task_names() for stem in recipe_files(name)))
+    try:
+        return list(recipe_files(name))
+    except UserError as error:
+        return [f"cannot be used: {error}"]
 
 
 def _first_line(target: str) -> str:
