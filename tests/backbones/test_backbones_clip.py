@@ -201,5 +201,5 @@ def test_initialised_as_published(tiny):
 )
 def test_what_timms_names_tell(name, act, eps, tmp_path):
     (tmp_path / f"{name}.safetensors").touch()
-    _, arch = locate_timm(f"timm:{name}", tmp_path)
+    _, arch = locate_timm(f"timm:{name}", [tmp_path])
     assert (arch["act"], arch["norm_eps"]) == (act, eps)
