@@ -14,6 +14,7 @@ from backbones.errors import LoadError
 if TYPE_CHECKING:
     from backbones.checking import Checked, check
     from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked
+    from backbones.filling import fill
     from backbones.keys import KeyReport
     from backbones.layer_rules import RULES, decays
     from backbones.loading import create, load
@@ -31,6 +32,7 @@ _LAZY = {
     "check": "checking",
     "create": "loading",
     "decays": "layer_rules",
+    "fill": "filling",
     "load": "loading",
     "save": "saving",
 }
@@ -51,6 +53,7 @@ __all__ = [
     "check",
     "create",
     "decays",
+    "fill",
     "load",
     "named",
     "objectives",

@@ -61,6 +61,7 @@ class BackboneSpec:
         evidence: measurements that came with the encoder, or None.
         arch: everything that is needed to build it again.
         notes: what the file does not say, and which rule supplied it.
+        package: who offers it, as `mycnn 0.1.0`; None for encoders that this package builds.
     """
 
     name: str
@@ -74,6 +75,7 @@ class BackboneSpec:
     evidence: dict[str, Any] | None
     arch: dict[str, Any]
     notes: tuple[str, ...] = ()
+    package: str | None = None
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,8 @@ from typing import Any
 
 from backbones.arguments import Colour
 from backbones.errors import LoadError
+from backbones.families import GROUP
+from backbones.offers import Offer, offered, offers
 
 SHIPPED = Path(__file__).parent / "shipped"
 
@@ -148,7 +150,7 @@ def resolve(name: str, scale: str) -> str:
     Raises:
         LoadError: an unknown name, or an objective that no encoder stands for at this scale.
     """
-    if name in catalogue() or is_timm_name(name) or is_path(name):
+    if outside(name) or name in catalogue() or is_timm_name(name) or is_path(name):
         return name
     scales = objectives().get(name)
     if scales is None:
@@ -160,6 +162,17 @@ def resolve(name: str, scale: str) -> str:
             f"full names work at every scale: {served}"
         )
     return scales[scale]
+
+
+def outside(name: str) -> Offer | None:
+    """Return who offers an encoder of that name from another package (`backbones.outside`).
+
+    Raises:
+        LoadError: a name that has a meaning here, or that several packages offer.
+    """
+    # `random` is what the application calls the control without pre-training.
+    taken = {*catalogue(), *objectives(), "random"}
+    return offered(GROUP, name, {name} if is_timm_name(name) else taken)
 
 
 def is_timm_name(name: str) -> bool:
@@ -190,7 +203,7 @@ def depends_on_scale(objective: str) -> LoadError:
 
 def unknown(name: str) -> LoadError:
     """Return the error for a name that nothing has, with the nearest ones."""
-    names = [*catalogue(), *objectives()]
+    names = [*catalogue(), *objectives(), *(offer.name for offer in offers(GROUP))]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}."
     return LoadError(f"unknown encoder {name!r}; {hint} A file is given by its path.")

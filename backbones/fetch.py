@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from backbones.download import Progress, download
-from backbones.entries import Entry, catalogue, is_path, is_timm_name, objectives, unknown
+from backbones.entries import Entry, catalogue, is_path, is_timm_name, objectives, outside, unknown
 from backbones.errors import LoadError
 from backbones.hashes import digest, recorded_sha256, verify
 from backbones.partial import Part
@@ -63,6 +63,8 @@ def locate(name_or_path: str, progress: Progress | None = None) -> Located:
             f"{name_or_path!r} is an objective; which encoder stands for it depends on the scale: "
             f"{', '.join(sorted(set(objectives()[name_or_path].values())))}"
         )
+    if offer := outside(name_or_path):
+        raise LoadError(f"{offer.who} comes with that package: there is no file to look for")
     raise unknown(name_or_path)
 
 

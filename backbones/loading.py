@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from backbones import fetch, files
+from backbones import entries, fetch, files, outside
 from backbones.account import Account
 from backbones.arguments import (
     Colour,
@@ -47,7 +47,8 @@ def load(
     """Load an encoder.
 
     Args:
-        name_or_path: a name in the catalogue, `timm:<name>.<tag>`, or a checkpoint file.
+        name_or_path: a name in the catalogue, `timm:<name>.<tag>`, a name that another package
+            offers (`backbones.outside`), or a checkpoint file.
         input_size: side, or (height, width), of the images that it will get; the file's own where
             None. Position tables follow the family's published rule.
         drop_path: stochastic depth at the last block, growing linearly from 0 at the first.
@@ -67,6 +68,9 @@ def load(
     rate = as_rate(drop_path, "drop_path")
     removed = as_whole(drop_last, "drop_last")
     given = as_fields(arch)
+    if offer := entries.outside(str(name_or_path)):
+        wished = None if input_size is None else as_size(input_size, "input_size")
+        return outside.load(offer, wished, rate, removed, given, keep)
     located = fetch.locate(str(name_or_path), progress)
     checkpoint = files.read(located.path)
     overrides = {**located.arch, **given}

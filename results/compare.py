@@ -8,7 +8,7 @@ from math import sqrt
 
 from results.files import ResultsError
 from results.record import Record
-from results.settings import differences, setting
+from results.settings import differences, encoder, setting
 from results.statistics import Interval, interval
 
 Scores = Callable[[Record], Mapping[str, Sequence[float]] | None]
@@ -120,7 +120,7 @@ def _by_seed(records: Sequence[Record]) -> dict[int, Record]:
         if record.status != "finished":
             raise ResultsError(f"cannot compare: cell {record.cell[:12]} is {record.status}")
     who = sorted({f"{r.backbone['name']} ({r.control or 'no control'})" for r in records})
-    if len({(r.backbone.get("sha256"), r.control) for r in records}) > 1:
+    if len({(encoder(r), r.control) for r in records}) > 1:
         raise ResultsError(f"cannot compare: one side mixes {', '.join(who)}")
     found = {record.seed: record for record in records}
     if len(found) < len(records):

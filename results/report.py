@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from results.compare import compare
 from results.record import Record
-from results.settings import differences, key, setting
+from results.settings import differences, encoder, key, setting
 from results.statistics import Interval, interval
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _most_used(finished: list[Record]) -> Record | None:
 
 
 def _encoders(records: list[Record]) -> int:
-    return len({_encoder(record) for record in records})
+    return len({encoder(record) for record in records})
 
 
 def _reason(record: Record, common: Record | None) -> str:
@@ -176,15 +176,10 @@ def _names(records: list[Record]) -> dict[str, str]:
     """Cell -> its encoder's name: one for each file, with the hash where two files share it."""
     files: dict[str, str] = {}
     for record in records:
-        files.setdefault(_encoder(record), record.backbone["name"])
+        files.setdefault(encoder(record), record.backbone["name"])
     shared = [name for name, count in Counter(files.values()).items() if count > 1]
     shown = {f: f"{name} ({f[:8]})" if name in shared else name for f, name in files.items()}
-    return {record.cell: shown[_encoder(record)] for record in records}
-
-
-def _encoder(record: Record) -> str:
-    """What tells encoders apart: the file, or the name where there is none."""
-    return str(record.backbone.get("sha256") or record.backbone["name"])
+    return {record.cell: shown[encoder(record)] for record in records}
 
 
 def _unranked_figure(records: list[Record]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -28,6 +29,19 @@ def setting(record: Record) -> dict[str, Any]:
 def key(values: Mapping[str, Any]) -> str:
     """One text for equal settings."""
     return json.dumps(values, sort_keys=True)
+
+
+def encoder(record: Record) -> str:
+    """What tells encoders apart: the file; for one of another package the hash of name, package
+    with version, and file, or parameters where it has none; else the name where there is no file.
+    """
+    found = record.identity.get("backbone")
+    if isinstance(found, Mapping):
+        # Parameters that a file was fitted with to one input size are no other encoder.
+        idle = "parameters" if found.get("sha256") else "sha256"
+        kept = {name: value for name, value in found.items() if name != idle}
+        return hashlib.sha256(key(kept).encode()).hexdigest()
+    return str(record.backbone.get("sha256") or record.backbone["name"])
 
 
 def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:

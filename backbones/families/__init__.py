@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from backbones.errors import LoadError
+from backbones.offers import offered, offers
 
 if TYPE_CHECKING:
     from backbones.families.contract import Family
@@ -22,24 +22,34 @@ FAMILIES = {
 }
 
 GROUP = "harness.backbones"
+"""Entry points that offer a family, or an encoder by its name (`backbones.outside`)."""
 
 
 def family(name: str) -> Family:
     """Return a family by name: from the table, or an entry point of the group harness.backbones.
 
     Raises:
-        LoadError: no such family.
+        LoadError: no such family, or one that cannot be imported.
     """
     if name in FAMILIES:
         module, attribute = FAMILIES[name].split(":")
         built: Family = getattr(import_module(module), attribute)()
         return built
-    for point in entry_points(group=GROUP, name=name):
-        found: Family = point.load()()
+    offer = offered(GROUP, name, taken=())
+    kind: Any = offer.get() if offer else None
+    if is_family(kind):
+        found: Family = kind()
         return found
     raise LoadError(f"unknown family {name!r}; known: {', '.join(names())}")
 
 
 def names() -> list[str]:
-    """Return the names of all families."""
-    return [*FAMILIES, *(point.name for point in entry_points(group=GROUP))]
+    """Return the names of all families, and of what else is offered under their group."""
+    return [*FAMILIES, *(offer.name for offer in offers(GROUP))]
+
+
+def is_family(found: Any) -> bool:
+    """Tell whether what an entry point offers is a family."""
+    from backbones.families.contract import Family
+
+    return isinstance(found, type) and issubclass(found, Family)

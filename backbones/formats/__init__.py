@@ -4,10 +4,10 @@ content."""
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
 from backbones.errors import LoadError
+from backbones.offers import offered, offers
 
 if TYPE_CHECKING:
     from backbones.files import Checkpoint
@@ -49,14 +49,9 @@ GROUP = "harness.formats"
 
 
 def formats() -> dict[str, Format]:
-    """Return every layout: the table, then the entry points of the group harness.formats."""
-    found: dict[str, Format] = {}
-    for name, target in FORMATS.items():
-        module, attribute = target.split(":")
-        found[name] = getattr(import_module(module), attribute)()
-    for point in entry_points(group=GROUP):
-        found[point.name] = point.load()()
-    return found
+    """Return every layout: the table, then what can be had of the entry points of the group
+    harness.formats."""
+    return _known()[0]
 
 
 def recognise(checkpoint: Checkpoint, wanted: str | None = None) -> tuple[Format, str]:
@@ -67,18 +62,38 @@ def recognise(checkpoint: Checkpoint, wanted: str | None = None) -> tuple[Format
         wanted: the layout that the catalogue or the user names; then nothing is guessed.
 
     Raises:
-        LoadError: no layout fits, or no such layout.
+        LoadError: no layout fits, no such layout, or one that cannot be had.
     """
-    known = formats()
+    known, broken = _known()
     if wanted is not None:
-        if not isinstance(wanted, str) or wanted not in known:
+        if not isinstance(wanted, str) or wanted not in {*known, *broken}:
             raise LoadError(f"unknown format {wanted!r}; known: {', '.join(known)}")
+        if wanted in broken:
+            raise LoadError(broken[wanted])
         return known[wanted], "as named"
     for layout in known.values():
         reason = layout.recognise(checkpoint)
         if reason is not None:
             return layout, reason
     some = ", ".join(list(checkpoint.tensors)[:6])
+    untried = "".join(f"; untried: {reason}" for reason in broken.values())
     raise LoadError(
         f"{checkpoint.path}: no known layout ({', '.join(known)}) has tensors like {some} ..."
+        + untried
     )
+
+
+def _known() -> tuple[dict[str, Format], dict[str, str]]:
+    """Return every layout, and why those of other packages cannot be had that cannot."""
+    found: dict[str, Format] = {}
+    broken: dict[str, str] = {}
+    for name, target in FORMATS.items():
+        module, attribute = target.split(":")
+        found[name] = getattr(import_module(module), attribute)()
+    for offer in offers(GROUP):
+        try:
+            offered(GROUP, offer.name, FORMATS)
+            found[offer.name] = offer.get()()
+        except LoadError as error:
+            broken[offer.name] = str(error)
+    return found, broken

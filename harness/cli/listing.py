@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from dataclasses import asdict
-from importlib.metadata import entry_points
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +12,8 @@ import typer
 from typer.core import TyperCommand
 
 from harness.cli.output import as_json, columns
-from harness.plugins import TASKS, task, task_names
+from harness.errors import UserError
+from harness.plugins import TASKS, others, task, task_names
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -22,8 +22,7 @@ app = typer.Typer(rich_markup_mode=None)
 def tasks() -> None:
     """List the tasks, those of installed plug-ins included."""
     ours = [(name, _first_line(target)) for name, target in TASKS.items()]
-    others = [(point.name, point.value) for point in entry_points(group="harness.tasks")]
-    typer.echo(columns([*ours, *others]))
+    typer.echo(columns([*ours, *others()]))
 
 
 class _Plain(TyperCommand):
@@ -53,17 +52,22 @@ def backbones(
 ) -> None:
     """List the named encoders, and which of them stands for an objective at which scale.
 
-    `harness show backbone NAME` tells all about one.
+    `harness show backbone NAME` tells all about one. Those of other packages are listed where no
+    objective and no family is asked for.
     """
-    from harness.cli.encoders import selected, standing, table
+    from harness.cli.encoders import offered, selected, standing, table
 
     entries = selected(objective, family)
+    others = offered() if objective is None and family is None else []
     if json:
-        typer.echo(as_json([asdict(entry) for entry in entries.values()]))
+        typer.echo(as_json([*map(asdict, entries.values()), *others]))
         return
     typer.echo(table(entries))
     if objective is None and family is None:
         typer.echo(f"\nobjectives, by scale:\n{standing()}")
+    if others:
+        rows = columns((f"  {row['name']}", row["package"], row["about"]) for row in others)
+        typer.echo(f"\nfrom other packages:\n{rows}")
 
 
 @app.command()
@@ -73,7 +77,7 @@ def datasets() -> None:
         columns(
             (name, dataset, about)
             for name in task_names()
-            for dataset, about in task(name).datasets.items()
+            for dataset, about in _datasets(name).items()
         )
     )
 
@@ -81,9 +85,25 @@ def datasets() -> None:
 @app.command()
 def recipes() -> None:
     """List the recipes of each task: `<scale>` or `<scale>-<data set>`."""
+    typer.echo(columns((name, stem) for name in task_names() for stem in _recipes(name)))
+
+
+def _datasets(name: str) -> dict[str, str]:
+    """Of a task, or why there is none to be had."""
+    try:
+        return task(name).datasets
+    except UserError as error:
+        return {"": f"cannot be used: {error}"}
+
+
+def _recipes(name: str) -> list[str]:
+    """Of a task, or why there is none to be had."""
     from harness.recipes import recipe_files
 
-    typer.echo(columns((name, stem) for name in task_names() for stem in recipe_files(name)))
+    try:
+        return list(recipe_files(name))
+    except UserError as error:
+        return [f"cannot be used: {error}"]
 
 
 def _first_line(target: str) -> str:

@@ -99,7 +99,7 @@ def make(options: RunOptions, console: Console) -> Plan:
     identity = {
         "task": task.name,
         "task_version": task.version,
-        "backbone": backbone.spec.sha256,
+        "backbone": _identity(backbone),
         "told": recipe.backbone.told(),
         "data": {split: data.info.sha256 for split, data in datasets.items()},
         "recipe": recipes.determining(asked),
@@ -141,6 +141,20 @@ def encoder(options: RunOptions, task: Task, recipe: TaskRecipe, console: Consol
             arch=recipe.backbone.arch(),
             progress=progress,
         )
+
+
+def _identity(backbone: Backbone) -> str | dict[str, str | None] | None:
+    """What tells an encoder from others: its file. Of another package's, whose code may change and
+    which may come from no file, the package with its version, and the parameters too."""
+    spec = backbone.spec
+    if spec.package is None:
+        return spec.sha256
+    return {
+        "name": spec.name,
+        "package": spec.package,
+        "sha256": spec.sha256,
+        "parameters": backbone.loaded_sha256,
+    }
 
 
 def _folder(runs: Path, name: str, cell: str) -> Path:

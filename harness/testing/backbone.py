@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from backbones.conformity import (
+    check_description,
+    check_layers,
+    check_maps,
+    check_repeatable,
+    check_vectors,
+    holds,
+)
 from backbones.errors import LoadError
-from harness.testing.rules import holds
 
 if TYPE_CHECKING:
     from backbones import Backbone
@@ -28,60 +35,22 @@ def check_backbone(backbone: Backbone) -> None:
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
     images[1] *= 0.25  # Unlike the other: statistics of a batch, if any are used, tell.
     with torch.no_grad():
-        _check_description(backbone)
-        _check_maps(backbone, images)
-        _check_vectors(backbone, images)
-        _check_repeatable(backbone, images)
+        check_description(backbone)
+        check_maps(backbone, images)
+        check_vectors(backbone, images)
+        check_repeatable(backbone, images)
+        _check_alone(backbone, images)
         _check_attention(backbone, images)
-    _check_layers(backbone)
+    check_layers(backbone)
     _check_gradients(backbone, images)
 
 
-def _check_description(backbone: Backbone) -> None:
-    spec = backbone.spec
-    for field in ("name", "family", "objective", "licence", "data"):
-        holds(bool(getattr(spec, field)), f"spec.{field} says something")
-    holds(len(spec.mean) == len(spec.std) == 3, "mean and std have three floats each")
-    holds(all(s > 0 for s in spec.std), "std is positive")
-    holds(not backbone.training, "an encoder comes in evaluation mode")
-    holds(
-        backbone.parameters_sha256() == backbone.loaded_sha256,
-        "loaded_sha256 is the hash of the parameters as loaded",
-    )
-
-
-def _check_maps(backbone: Backbone, images: Tensor) -> None:
-    maps = backbone(images)
-    holds(isinstance(maps, tuple), "forward gives a tuple of maps")
-    holds(len(maps) == len(backbone.feature_info), "feature_info describes each map")
-    strides = [info.stride for info in backbone.feature_info]
-    holds(strides == sorted(strides), "the finest map comes first")
-    for found, info in zip(maps, backbone.feature_info, strict=True):
-        cells = tuple(-(-side // info.stride) for side in images.shape[2:])
-        expected = (len(images), info.channels, *cells)
-        holds(tuple(found.shape) == expected, f"a map is {expected}, got {tuple(found.shape)}")
-        holds(bool(found.isfinite().all()), "maps are finite")
-
-
-def _check_vectors(backbone: Backbone, images: Tensor) -> None:
-    channels = backbone.feature_info[-1].channels
-    encoded, pooled = backbone.encode(images), backbone.pooled(images)
-    holds(encoded.ndim == 4 and encoded.shape[1] == channels, "encode gives (B,C,h,w)")
-    holds(tuple(pooled.shape) == (len(images), channels), "pooled gives (B,C)")
-    blocks = backbone.blocks(images)
-    holds(len(blocks) > 0, "blocks gives the tokens after every block")
-    holds(all(len(b) == len(images) for b in blocks), "tokens have the batch dimension first")
-
-
-def _check_repeatable(backbone: Backbone, images: Tensor) -> None:
-    before = torch.get_rng_state()
-    first = backbone.encode(images)
-    holds(torch.equal(first, backbone.encode(images)), "the same images give the same features")
-    holds(torch.equal(before, torch.get_rng_state()), "evaluation draws no random numbers")
+def _check_alone(backbone: Backbone, images: Tensor) -> None:
+    both = backbone.encode(images)
     alone = backbone.encode(images[:1])
-    difference = float((alone - first[:1]).abs().max() / first.abs().max())
+    difference = float((alone - both[:1]).abs().max() / both.abs().max())
     holds(difference < ROUNDING, f"a sample's features depend on it alone, off by {difference:.1e}")
-    other = float((first[0] - first[1]).abs().max())
+    other = float((both[0] - both[1]).abs().max())
     holds(other > 0, "different images give different features")
 
 
@@ -103,14 +72,6 @@ def _check_attention(backbone: Backbone, images: Tensor) -> None:
             known = places[~places.isnan().any(-1)]
             inside = ((known >= 0) & (known <= sides)).all()
             holds(bool(inside), "positions are pixels of the input")
-
-
-def _check_layers(backbone: Backbone) -> None:
-    layers = backbone.layer_ids()
-    names = {name for name, _ in backbone.named_parameters()}
-    holds(set(layers) == names, "layer_ids numbers every parameter, and nothing else")
-    holds(min(layers.values()) >= 0, "layer numbers begin at 0")
-    holds(max(layers.values()) <= backbone.last_layer, "no layer comes after last_layer")
 
 
 def _check_gradients(backbone: Backbone, images: Tensor) -> None:

@@ -1,4 +1,4 @@
-"""How a rule is checked."""
+"""When two things are the same."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-
-
-def holds(condition: bool, rule: str) -> None:
-    """Raise AssertionError with the rule unless the condition is true, also under `python -O`."""
-    if not condition:
-        raise AssertionError(rule)
 
 
 def equal(a: Any, b: Any) -> bool:

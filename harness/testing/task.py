@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import default_collate
 
-from harness.testing.rules import equal, holds
+from backbones.conformity import holds
+from harness.testing.rules import equal
 from tasks.contract import SPLITS, DataError, TaskDataset
 
 if TYPE_CHECKING:

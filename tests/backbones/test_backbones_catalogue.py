@@ -190,7 +190,7 @@ def test_families_and_formats_from_entry_points(monkeypatch, simmim_file):
 
     class Point:
         def __init__(self, name, target):
-            self.name, self.load = name, lambda: target
+            self.name, self.load, self.dist = name, lambda: target, None
 
     from backbones.families.beit import BeitFamily
     from backbones.formats.simmim import SimmimFormat
@@ -200,11 +200,10 @@ def test_families_and_formats_from_entry_points(monkeypatch, simmim_file):
         "harness.formats": [Point("own", SimmimFormat)],
     }
 
-    def found(group, name=None):
-        return [p for p in points[group] if name in (None, p.name)]
+    def found(group):
+        return points[group]
 
-    monkeypatch.setattr("backbones.families.entry_points", found)
-    monkeypatch.setattr("backbones.formats.entry_points", found)
+    monkeypatch.setattr("backbones.offers.entry_points", found)
     arch = {"embed_dim": 24, "depth": 1, "num_heads": 1, "patch_size": 8}
     assert backbones.create("mine", arch, 16, 0).feature_info == ((24, 8),)
     assert backbones.load(simmim_file, arch={"format": "own"}).key_report.format == "simmim"
