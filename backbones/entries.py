@@ -140,6 +140,10 @@ def named(name: str) -> Entry:
         return found
     if name in objectives():
         raise depends_on_scale(name)
+    if offer := outside(name):
+        raise LoadError(
+            f"{offer.who} is no entry of the catalogue: `harness list backbones` says what it is"
+        )
     raise unknown(name)
 
 

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-import tarfile
-import warnings
-import zipfile
-from collections.abc import Callable, Mapping
+import reprlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -17,10 +14,11 @@ from torch import Tensor
 
 from backbones.errors import LoadError
 from backbones.safetensors_files import index_in, read_shards, read_single, shards_of
-from backbones.torchscript import is_script, read_script
-from backbones.unpickle import load_inert
+from backbones.torch_files import check_amount, read_torch
 
 _SAVE = "save it as float32"
+_COMPRESSED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")
+"""First bytes of what gzip, bzip2, xz and zstd write."""
 _WRAPPERS = (
     *("model", "model_state", "state_dict", "teacher", "module"),
     *("target_encoder", "encoder"),
@@ -77,8 +75,10 @@ def read(path: Path) -> Checkpoint:
     elif container == "safetensors":
         content, metadata = read_single(path)
     else:
-        content = _read_torch(path, container)
+        content = read_torch(path, container)
     wrapper, state, beside = _unwrap(content, path)
+    if container.startswith("torch"):
+        check_amount(state, path)
     _check_names(state, path)
     stripped = all(name.startswith("module.") for name in state)
     if stripped:
@@ -113,10 +113,12 @@ def sniff(path: Path, called: str | None = None) -> str:
         )
     if head.startswith(b"PK\x03\x04"):
         return "torch zip"
-    if tarfile.is_tarfile(path):
-        raise LoadError(f"{name} is a tar archive; unpack it and give the checkpoint in it")
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return "torch pickle"
+    if head.startswith(_COMPRESSED) or head[257:262] == b"ustar":
+        raise LoadError(
+            f"{name} is a tar archive or compressed; unpack it and give the checkpoint in it"
+        )
     if text.startswith(b"{") and b"\0" not in head:
         return "safetensors index"
     if head[8:9] == b"{":
@@ -150,63 +152,12 @@ def _head(path: Path) -> tuple[bytes, int]:
     """Return the first bytes of a file, and its size."""
     try:
         if not path.is_file():
-            raise LoadError(f"{path}: expected a checkpoint file, found nothing")
+            found = "a pipe, socket or device" if path.exists() else "nothing"
+            raise LoadError(f"{path}: expected a checkpoint file, found {found}")
         with path.open("rb") as file:
             return file.read(512), path.stat().st_size
     except OSError as error:
         raise LoadError(f"{path} cannot be read: {error.strerror}") from error
-
-
-def _read_torch(path: Path, container: str) -> Any:
-    if container == "torch zip" and is_script(_check_zip(path)):
-        return _read_inert(path, lambda: read_script(path))
-    try:
-        with warnings.catch_warnings():
-            # What torch warns of, sparse tensors, is refused later, in one line of our own.
-            warnings.simplefilter("ignore", UserWarning)
-            return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        pass  # a class that torch does not know, which the stricter reader below names
-    except Exception as error:  # a damaged pickle may raise anything
-        raise _damaged(path, error) from error
-    return _read_inert(path, lambda: load_inert(str(path)))
-
-
-def _read_inert(path: Path, read: Callable[[], Any]) -> Any:
-    try:
-        return read()
-    except LoadError as error:
-        raise LoadError(f"{path} {error}") from None
-    except Exception as error:  # as above
-        raise _damaged(path, error) from error
-
-
-def _check_zip(path: Path) -> list[str]:
-    """Return the names of the members of an undamaged archive with a checkpoint in it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            _check_sums(archive)
-    except Exception as error:  # a damaged archive may raise anything
-        raise _damaged(path, error) from error
-    if not any(name.endswith("/data.pkl") for name in names):
-        raise LoadError(f"{path} is a zip archive without a torch checkpoint in it")
-    return names
-
-
-def _check_sums(archive: zipfile.ZipFile) -> None:
-    """Read what has a checksum to the end, where zipfile compares; torch itself does not."""
-    for member in archive.infolist():
-        # 0 stands for none: what torch.save writes after set_crc32_options(False) and skip_data().
-        if member.CRC:
-            with archive.open(member) as file:
-                while file.read(1 << 20):
-                    pass
-
-
-def _damaged(path: Path, error: Exception) -> LoadError:
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return LoadError(f"{path} is damaged or truncated ({reason}); copy or download it again")
 
 
 def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple[str, ...]]:
@@ -222,7 +173,7 @@ def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple
         if _is_state(inner):
             return key, dict(inner), _others(content, key)
     if not any(isinstance(value, Tensor) for value in content.values()):
-        keys = ", ".join(map(str, list(content)[:8]))
+        keys = ", ".join(_shown(key) for key in list(content)[:8])
         raise LoadError(
             f"{path} holds no weights: no tensors at its top level nor under "
             f"{', '.join(_WRAPPERS)}; its keys: {keys or 'none'}"
@@ -230,12 +181,16 @@ def _unwrap(content: Any, path: Path) -> tuple[str | None, dict[str, Any], tuple
     return None, dict(content), ()
 
 
+def _shown(key: Any) -> str:
+    return key if isinstance(key, str) else reprlib.repr(key)
+
+
 def _is_state(value: Any) -> TypeGuard[Mapping[Any, Any]]:
     return isinstance(value, Mapping) and any(isinstance(v, Tensor) for v in value.values())
 
 
 def _others(content: Mapping[Any, Any], *keys: str) -> tuple[str, ...]:
-    return tuple(str(key) for key in content if key not in keys)
+    return tuple(_shown(key) for key in content if key not in keys)
 
 
 def _joined(content: Mapping[Any, Any], keys: list[str]) -> dict[str, Any]:
@@ -248,7 +203,7 @@ def _joined(content: Mapping[Any, Any], keys: list[str]) -> dict[str, Any]:
 
 
 def _check_names(state: Mapping[Any, Any], path: Path) -> None:
-    wrong = [repr(name) for name in state if not isinstance(name, str)]
+    wrong = [reprlib.repr(name) for name in state if not isinstance(name, str)]
     if wrong:
         raise LoadError(
             f"{path}: expected the names of tensors to be text, found {', '.join(wrong[:8])}; "
