@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from backbones import fetch, files
-from backbones.contract import BackboneSpec, FeatureInfo
+from backbones.contract import Backbone, BackboneSpec, FeatureInfo
 from backbones.download import Progress
+from backbones.entries import outside
+from backbones.files import Checkpoint
 from backbones.keys import KeyReport
 from backbones.loading import load
 
@@ -19,8 +21,8 @@ class Checked:
     """What a checkpoint was recognised as, and what became of its tensors.
 
     Attributes:
-        path: the file.
-        container: how it is written, as `files.read` says.
+        path: the file; None for an encoder of another package, which has its own ways.
+        container: how it is written, as `files.read` says; None likewise.
         wrapper: the top-level key under which the state dict lies, None at the top level.
         stripped: whether the prefix `module.` was taken off all names.
         spec: what the encoder is; its notes are what was assumed.
@@ -30,8 +32,8 @@ class Checked:
         parameters: their number in the encoder, without decoder and classifier.
     """
 
-    path: Path
-    container: str
+    path: Path | None
+    container: str | None
     wrapper: str | None
     stripped: bool
     spec: BackboneSpec
@@ -43,7 +45,7 @@ class Checked:
     def as_dict(self) -> dict[str, Any]:
         """Return all of it as JSON knows it, each tensor of the file by its name."""
         return {
-            "file": str(self.path),
+            "file": None if self.path is None else str(self.path),
             "container": self.container,
             "wrapper": self.wrapper,
             "stripped": self.stripped,
@@ -70,14 +72,19 @@ def check(
     Raises:
         LoadError: it cannot be loaded.
     """
+    if outside(str(path)):
+        return _checked(load(path, arch=arch), None, None)
     located = fetch.locate(str(path), progress)
     checkpoint = files.read(located.path)
-    backbone = load(path, arch=arch)
+    return _checked(load(path, arch=arch), located.path, checkpoint)
+
+
+def _checked(backbone: Backbone, path: Path | None, checkpoint: Checkpoint | None) -> Checked:
     return Checked(
-        path=located.path,
-        container=checkpoint.container,
-        wrapper=checkpoint.wrapper,
-        stripped=checkpoint.stripped,
+        path=path,
+        container=checkpoint.container if checkpoint else None,
+        wrapper=checkpoint.wrapper if checkpoint else None,
+        stripped=checkpoint.stripped if checkpoint else False,
         spec=backbone.spec,
         report=backbone.key_report,
         input_size=backbone.input_size,

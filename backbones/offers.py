@@ -45,8 +45,9 @@ class Offer:
 
 
 def offers(group: str) -> list[Offer]:
-    """Return all that installed packages offer under the group, by name."""
-    return sorted(map(Offer, entry_points(group=group)), key=lambda offer: offer.name)
+    """Return all that installed packages offer under the group, by name, then package."""
+    found = map(Offer, entry_points(group=group))
+    return sorted(found, key=lambda offer: (offer.name, offer.package))
 
 
 def offered(group: str, name: str, taken: Collection[str]) -> Offer | None:

@@ -32,11 +32,15 @@ def key(values: Mapping[str, Any]) -> str:
 
 
 def encoder(record: Record) -> str:
-    """What tells encoders apart: the file; for one of another package the hash of what identifies
-    it, its version among it; the name where there is neither."""
+    """What tells encoders apart: the file; for one of another package the hash of name, package
+    with version, and file, or parameters where it has none; else the name where there is no file.
+    """
     found = record.identity.get("backbone")
     if isinstance(found, Mapping):
-        return hashlib.sha256(key(found).encode()).hexdigest()
+        # Parameters that a file was fitted with to one input size are no other encoder.
+        idle = "parameters" if found.get("sha256") else "sha256"
+        kept = {name: value for name, value in found.items() if name != idle}
+        return hashlib.sha256(key(kept).encode()).hexdigest()
     return str(record.backbone.get("sha256") or record.backbone["name"])
 
 

@@ -118,9 +118,10 @@ def page(found: Checked) -> str:
     where = f"under {found.wrapper!r}" if found.wrapper else "at the top level"
     stripped = ", prefix module. taken off" if found.stripped else ""
     maps = ", ".join(f"{info.channels} channels at stride {info.stride}" for info in found.maps)
+    container = f"{found.container}, state dict {where}{stripped}" if found.path else "its own"
     rows = [
         ("sha256", spec.sha256 or "none"),
-        ("container", f"{found.container}, state dict {where}{stripped}"),
+        ("container", container),
         ("format", f"{report.format}: {report.reason}"),
         ("family", f"{spec.family}, objective {spec.objective}"),
         ("licence", f"{spec.licence}, pre-trained on: {spec.data}"),
@@ -132,7 +133,7 @@ def page(found: Checked) -> str:
         ("beside", ", ".join(report.beside) or "nothing"),
         *[("assumed", note) for note in spec.notes],
     ]
-    lines = [str(found.path), aligned(rows), "", f"{report.total} tensors in the file"]
+    lines = [str(found.path or spec.name), aligned(rows), "", f"{report.total} tensors in the file"]
     for count, fate, names in _groups(report):
         lines.append(f"  {count:>4}  {fate}")
         if names:

@@ -8,7 +8,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import backbones
 from backbones import Entry, Pair, catalogue, named, objectives, pairs
+from backbones.entries import outside
 from harness.cli.output import columns
 from harness.errors import UserError
 
@@ -52,12 +54,27 @@ def standing() -> str:
     return columns([*rows, random])
 
 
+def offered() -> list[dict[str, str]]:
+    """The encoders of other packages: name, package, and what is said of each, or why it cannot be
+    had. Where there are any they are imported, and torch with them."""
+    from backbones.families import GROUP
+    from backbones.offers import offers
+
+    if not offers(GROUP):
+        return []
+    from backbones.outside import listing
+
+    return [dict(zip(("name", "package", "about"), row, strict=True)) for row in listing()]
+
+
 def describe(name: str) -> dict[str, Any]:
     """Everything that is known of an encoder, for JSON.
 
     Raises:
-        LoadError: no encoder has that name.
+        LoadError: no encoder has that name, or another package's cannot be loaded.
     """
+    if outside(name):
+        return backbones.check(name).as_dict()
     entry = named(name)
     path, here = place(entry)
     return {
@@ -92,8 +109,12 @@ def page(name: str) -> str:
     """Everything that is known of an encoder, for a terminal.
 
     Raises:
-        LoadError: no encoder has that name.
+        LoadError: no encoder has that name, or another package's cannot be loaded.
     """
+    if outside(name):
+        from harness.cli.backbone import page as loaded
+
+        return loaded(backbones.check(name))
     said = describe(name)
     entry = named(name)
     stands = ", ".join(f"{at['objective']} at {at['scale']}" for at in said["stands_for"])

@@ -52,30 +52,22 @@ def backbones(
 ) -> None:
     """List the named encoders, and which of them stands for an objective at which scale.
 
-    `harness show backbone NAME` tells all about one.
+    `harness show backbone NAME` tells all about one. Those of other packages are listed where no
+    objective and no family is asked for.
     """
-    from harness.cli.encoders import selected, standing, table
+    from harness.cli.encoders import offered, selected, standing, table
 
     entries = selected(objective, family)
+    others = offered() if objective is None and family is None else []
     if json:
-        typer.echo(as_json([asdict(entry) for entry in entries.values()]))
+        typer.echo(as_json([*map(asdict, entries.values()), *others]))
         return
     typer.echo(table(entries))
     if objective is None and family is None:
         typer.echo(f"\nobjectives, by scale:\n{standing()}")
-        _others()
-
-
-def _others() -> None:
-    """The encoders of other packages, which are imported to ask them what they are."""
-    from backbones.families import GROUP
-    from backbones.offers import offers
-
-    if offers(GROUP):
-        from backbones.outside import listing
-
-        typer.echo("\nfrom other packages:")
-        typer.echo(columns((f"  {name}", package, about) for name, package, about in listing()))
+    if others:
+        rows = columns((f"  {row['name']}", row["package"], row["about"]) for row in others)
+        typer.echo(f"\nfrom other packages:\n{rows}")
 
 
 @app.command()

@@ -143,15 +143,16 @@ def encoder(options: RunOptions, task: Task, recipe: TaskRecipe, console: Consol
         )
 
 
-def _identity(backbone: Backbone) -> str | dict[str, str] | None:
+def _identity(backbone: Backbone) -> str | dict[str, str | None] | None:
     """What tells an encoder from others: its file. Of another package's, whose code may change and
-    which may come from no file, the package with its version, and the parameters."""
+    which may come from no file, the package with its version, and the parameters too."""
     spec = backbone.spec
     if spec.package is None:
         return spec.sha256
     return {
         "name": spec.name,
         "package": spec.package,
+        "sha256": spec.sha256,
         "parameters": backbone.loaded_sha256,
     }
 

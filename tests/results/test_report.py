@@ -10,6 +10,7 @@ import pytest
 import results
 from results import Record, Table
 from results.report import leaderboard, render, sections
+from results.settings import encoder
 from tests.results.records import make
 
 
@@ -103,3 +104,22 @@ def test_nothing_to_rank(found: list[Record]) -> None:
     shown = text(found)
     assert shown.endswith("\n")
     assert "| rank |" not in shown
+
+
+def test_versions_of_a_package_are_two_encoders_and_input_sizes_are_not() -> None:
+    def offered(package: str, sha256: str | None, parameters: str) -> Record:
+        found = make("mycnn")
+        identity = {"name": "mycnn", "package": package, "sha256": sha256, "parameters": parameters}
+        return found.model_copy(
+            update={
+                "identity": found.identity | {"backbone": identity},
+                "backbone": {"name": "mycnn", "sha256": sha256},
+            }
+        )
+
+    first = encoder(offered("mycnn 1.0", "file", "at 128 px"))
+    assert first == encoder(offered("mycnn 1.0", "file", "at 224 px"))
+    assert first != encoder(offered("mycnn 1.1", "file", "at 128 px"))
+    assert first != encoder(offered("mycnn 1.0", "other", "at 128 px"))
+    drawn = encoder(offered("mycnn 1.0", None, "seed 0"))
+    assert drawn != encoder(offered("mycnn 1.0", None, "seed 1"))
