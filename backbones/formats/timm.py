@@ -105,12 +105,14 @@ def _plain(checkpoint: Checkpoint, family: str) -> dict[str, Any]:
     if family == "vit" and not _is_of_timm(checkpoint):
         arch["position_resize"] = None
         notes.append("nothing tells by whose rule the position table goes to another size")
+    facts = {"arch": arch, "objective": "unknown", "notes": tuple(notes)}
+    if family == "eva" and "pos_embed" in names:
+        note = "mean and std of CLIP, as all published EVA-02s have them"
+        return {**facts, "mean": CLIP_MEAN, "std": CLIP_STD, "colour_note": note}
     return {
-        "arch": arch,
-        "objective": "unknown",
+        **facts,
         "colour_note": "mean and std of ImageNet, since the file does not tell; others by "
         "arch={'mean': [...], 'std': [...]}",
-        "notes": tuple(notes),
     }
 
 
