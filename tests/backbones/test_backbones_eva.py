@@ -246,7 +246,7 @@ def test_timm_names(tmp_path, monkeypatch):
     backbone = backbones.load(f"timm:{name}", keep=("head",), drop_last=9)
     assert backbone.spec.mean == pytest.approx((0.48145466, 0.4578275, 0.40821073))
     assert (backbone.input_size, backbone.spec.arch["rope_grid"]) == ((336, 336), (16, 16))
-    with pytest.raises(backbones.LoadError, match=r"put them at .*dinov3"):
+    with pytest.raises(backbones.LoadError, match=r"put them there as .*dinov3"):
         backbones.load("timm:vit_small_patch16_dinov3.lvd1689m")
     for other in ("vit_base_patch16_rope_224.naver_in1k", "vit_pe_core_tiny_patch16_384.fb"):
         with pytest.raises(backbones.LoadError, match="Eva of a kind that no family here serves"):
