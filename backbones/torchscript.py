@@ -35,7 +35,8 @@ def read_script(path: Path) -> dict[str, Tensor]:
 
     Raises:
         LoadError: the pickle asks for anything beside tensors and the program's own classes, or a
-            storage is compressed, missing or of another size than it should be.
+            storage is compressed, missing or of another size than it should be; or a module keeps
+            tensors in a list or a dictionary, which a state dict has no names for.
     """
     with zipfile.ZipFile(path) as archive:
         root = next(n for n in archive.namelist() if n.endswith(_MARK)).removesuffix(_MARK)
@@ -67,6 +68,14 @@ class _Module(Inert):
             self.attributes = dict(state)
 
 
+class _Listed(Inert):
+    """Takes the place of a list or dictionary with types, and remembers what it was made of."""
+
+    def __init__(self, *parts: Any) -> None:
+        super().__init__()
+        self.parts = parts
+
+
 class _Reader(Unpickler):
     def __init__(self, file: io.BytesIO, archive: zipfile.ZipFile, root: str) -> None:
         super().__init__(file)
@@ -78,7 +87,7 @@ class _Reader(Unpickler):
             return _Module
         if module == "torch" and name in _NUMBERS:
             return _NUMBERS[name]
-        return Inert if module == _NO_MODULES else super().find_class(module, name)
+        return _Listed if module == _NO_MODULES else super().find_class(module, name)
 
     def persistent_load(self, said: Any) -> TypedStorage:
         """Return the storage that ("storage", type, key, device, number of values) tells of."""
@@ -113,3 +122,18 @@ def _tensors(prefix: str, module: Any, seen: set[int]) -> Iterator[tuple[str, Te
             yield f"{prefix}{name}", value
         elif isinstance(value, _Module):
             yield from _tensors(f"{prefix}{name}.", value, seen)
+        elif _holds_tensors(value):
+            raise LoadError(
+                f"keeps tensors in {prefix}{name}, which is no parameter, buffer or module; save "
+                "the state_dict() of the encoder and give that"
+            )
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, Tensor | _Module):
+        return True
+    if isinstance(value, _Listed):
+        return any(map(_holds_tensors, value.parts))
+    if isinstance(value, Mapping):
+        return any(map(_holds_tensors, value.values()))
+    return isinstance(value, list | tuple) and any(map(_holds_tensors, value))

@@ -36,6 +36,12 @@ class SiglipFormat(Format):
         if not trunk.tensors:
             raise LoadError(f"{checkpoint.path} has no image tower under {_TRUNK}")
         parsed = TimmFormat().parse(trunk)
+        if parsed.family != "vit":
+            raise LoadError(
+                f"{checkpoint.path}: the image tower under {_TRUNK} is a {parsed.family}, expected "
+                "a plain ViT; save the tensors of the tower alone, without that prefix, and give "
+                "arch={'mean': [...], 'std': [...]}"
+            )
         dropped = {rule: _long(names) for rule, names in parsed.dropped.items()}
         tensors = dict(parsed.tensors)
         origin = {new: _TRUNK + old for new, old in parsed.origin.items()}

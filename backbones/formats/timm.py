@@ -11,6 +11,7 @@ from typing import Any
 
 from torch import Tensor
 
+from backbones.errors import LoadError
 from backbones.files import Checkpoint
 from backbones.formats import timm_convnext
 from backbones.formats.contract import Format, Parsed, Renaming
@@ -53,6 +54,7 @@ class TimmFormat(Format):
             return timm_convnext.parse(checkpoint)
         renaming = Renaming()
         names = checkpoint.tensors
+        _check_pre_norm(checkpoint)
         for name, value in names.items():
             if is_index_buffer(name):
                 renaming.drop(name, "index buffer")
@@ -76,6 +78,22 @@ class TimmFormat(Format):
         )
 
 
+def _check_pre_norm(checkpoint: Checkpoint) -> None:
+    """Refuse Perception Encoders: a CLIP's names, but rotary positions, which lie in no file.
+
+    With the norm before the blocks go a CLIP's final norm and class token; theirs have pooling by
+    attention (core) or no final norm (spatial).
+    """
+    names = checkpoint.tensors
+    final = "norm.weight" in names or "fc_norm.weight" in names
+    if "norm_pre.weight" in names and (LATENT in names or not final):
+        what = LATENT if LATENT in names else "no final norm"
+        raise LoadError(
+            f"{checkpoint.path}: norm_pre with {what}, as Perception Encoders have it, whose "
+            "rotary positions no family here builds; give a CLIP or a SigLIP"
+        )
+
+
 def _plain(checkpoint: Checkpoint, family: str) -> dict[str, Any]:
     names = checkpoint.tensors
     if "fc_norm.weight" in names:
@@ -87,12 +105,14 @@ def _plain(checkpoint: Checkpoint, family: str) -> dict[str, Any]:
     if family == "vit" and not _is_of_timm(checkpoint):
         arch["position_resize"] = None
         notes.append("nothing tells by whose rule the position table goes to another size")
+    facts = {"arch": arch, "objective": "unknown", "notes": tuple(notes)}
+    if family == "eva" and "pos_embed" in names:
+        note = "mean and std of CLIP, as all published EVA-02s have them"
+        return {**facts, "mean": CLIP_MEAN, "std": CLIP_STD, "colour_note": note}
     return {
-        "arch": arch,
-        "objective": "unknown",
+        **facts,
         "colour_note": "mean and std of ImageNet, since the file does not tell; others by "
         "arch={'mean': [...], 'std': [...]}",
-        "notes": tuple(notes),
     }
 
 

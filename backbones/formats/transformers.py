@@ -185,14 +185,12 @@ def _ijepa(_: set[str]) -> dict[str, Any]:
         "arch": {
             "pool": "mean",
             "position_resize": None,
-            "norm_eps": 1e-12,
             "init": "ijepa",
         },
         "objective": "ijepa",
         "mean": IMAGENET_MEAN,
         "std": IMAGENET_STD,
         "colour_note": "mean and std of ImageNet, as I-JEPA's data code has them",
-        "notes": (_EPS,),
     }
 
 

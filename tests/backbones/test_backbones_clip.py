@@ -2,6 +2,7 @@
 that is written out in plain torch (towers.py)."""
 
 import pytest
+import timm
 import torch
 
 import backbones
@@ -161,6 +162,16 @@ def test_broken_files_are_refused(state, saved, refused):
             refused(saved(whole | {name: value.new_ones(len(value) + 1, *value.shape[1:])}), ".")
             refused(saved(whole | {name: torch.full_like(value, torch.nan)}), "missing values")
     refused(saved(whole | {"visual.extra": torch.ones(1)}), r"not in the model: encoder\.extra")
+
+
+@pytest.mark.parametrize(
+    "name", ["vit_pe_core_tiny_patch16_384", "vit_pe_spatial_tiny_patch16_512"]
+)
+def test_perception_encoders_are_refused(name, saved, refused):
+    """They have the names of a SigLIP or a CLIP, and rotary positions that no file tells."""
+    network = timm.create_model(name, img_size=32, embed_dim=64, depth=2, num_heads=1)
+    path = saved(network.state_dict())
+    refused(path, "Perception Encoders", arch={"num_heads": 1, "act": "gelu"})
 
 
 def test_other_towers_are_refused(state, saved, refused):

@@ -5,6 +5,8 @@ import pytest
 import scipy.ndimage
 import timm
 import torch
+from timm.models.convnext import ConvNeXt
+from timm.models.eva import Eva
 from torch import nn
 
 import backbones
@@ -120,6 +122,18 @@ def test_timms_own_network(act, saved):
     assert error(backbone.pooled(images), network(normed)) < 1e-5
     features = network.forward_features(normed)
     assert error(backbone.encode(images), backbone.as_map(features)) < 1e-5
+
+
+def test_towers_that_are_no_vit_are_refused(saved, refused):
+    """LAION's ConvNeXts and EVA-02's CLIPs lie under the same prefix."""
+    convnext = ConvNeXt(depths=(1, 1, 1, 1), dims=(8, 8, 8, 8), num_classes=0)
+    packed = {"swiglu_mlp": True, "scale_mlp": True, "qkv_fused": False}
+    eva = Eva(
+        img_size=32, patch_size=8, embed_dim=32, depth=1, num_heads=2, num_classes=0, **packed
+    )
+    for network, family in ((convnext, "convnext"), (eva, "eva")):
+        content = under("visual.trunk.", network.state_dict()) | CONTRAST
+        refused(saved(content), f"under visual.trunk. is a {family}, expected a plain ViT")
 
 
 def test_without_pooling_it_is_the_mean(tower, state, saved):

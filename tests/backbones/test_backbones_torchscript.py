@@ -124,3 +124,31 @@ def test_a_program_within_itself_is_refused(program, tmp_path, refused):
         return within if name.endswith("/data.pkl") else content
 
     refused(rewritten(program[1], tmp_path / "a.pt", change), "one module at two places")
+
+
+class Listing(nn.Module):
+    """A module with numbers in a list, and with tensors in whatever is given."""
+
+    def __init__(self, held):
+        super().__init__()
+        self.layer = nn.Linear(2, 2)
+        self.numbers = [1, 2]
+        self.held = held
+
+    def forward(self, x):
+        return self.layer(x)
+
+
+@pytest.mark.parametrize(
+    "held",
+    [[torch.ones(2)], {"a": torch.ones(2)}, (torch.ones(2), 1)],
+    ids=["list", "dict", "tuple"],
+)
+def test_tensors_that_are_no_parameters_are_refused(held, tmp_path, refused):
+    """A state dict does not have them: left out, the file would not be read whole."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.script(Listing(held)).save(tmp_path / "a.pt")
+        torch.jit.script(Listing([1.0])).save(tmp_path / "b.pt")
+    refused(tmp_path / "a.pt", "keeps tensors in held")
+    assert set(files.read(tmp_path / "b.pt").tensors) == {"layer.weight", "layer.bias"}
