@@ -26,7 +26,8 @@ _DRAWS = frozenset(
 
 
 class _NoDraws(TorchFunctionMode):
-    """Leaves a tensor as it is where random numbers are to be drawn into it."""
+    """Draws no random numbers into tensors; what is computed from them otherwise is as good as
+    what the memory held."""
 
     def __torch_function__(
         self,
