@@ -69,7 +69,7 @@ def load(
         raise LoadError(f"{offer.who} breaks the contract of encoders: {error}") from error
     except LoadError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise LoadError(f"{offer.who} fails when it is loaded ({said(error)})") from error
     return backbone
 

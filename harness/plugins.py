@@ -89,7 +89,7 @@ def _checked(offer: Offer) -> Task:
         found = offer.get()()
     except LoadError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(f"{offer.who} cannot be made ({said(error)})") from error
     broken = f"{offer.who} breaks the contract of tasks: "
     if not isinstance(found, Task):

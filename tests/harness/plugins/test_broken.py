@@ -14,6 +14,7 @@ from tests.plugins import ENCODERS, offer, refused
 
 HEAD = """
 import os
+import sys
 from dataclasses import replace
 import torch
 from torch import nn
@@ -86,6 +87,7 @@ BROKEN: dict[str, str] = {
 FAILING = {
     f"{METHOD}forward(self, images): return images.nothing": "AttributeError: 'Tensor' object has",
     "def broken(input_size): return mycnn.Backbone(None, input_size)": "abstract class Backbone",
+    "def broken(input_size): sys.exit('no licence')": "SystemExit: no licence",
     "class Broken(mycnn.MyCnn):\n    def __init__(self, size): self.encoder = nn.Identity()\n": (
         "cannot assign module before Module.__init__()"
     ),
