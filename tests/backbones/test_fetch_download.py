@@ -110,7 +110,9 @@ def test_attempts_are_bounded_and_the_next_command_goes_on(site, entry, folder):
     assert left(folder) == [f"{entry.file}.part", f"{entry.file}.part.json"]
     steps: list[Any] = []
     assert fetch.get(entry, lambda *step: steps.append(step)).read_bytes() == DATA
-    assert steps[0] == (40_000, SIZE) and site.sent == SIZE
+    assert steps[0] == (40_000, SIZE)
+    # What was still under way when a connection was closed may be lost, and is sent again.
+    assert SIZE <= site.sent < SIZE + 40_000
     assert left(folder) == [entry.file, f"{entry.file}.sha256"]
 
 
