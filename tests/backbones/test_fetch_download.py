@@ -60,7 +60,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
     for name in ("HARNESS_OFFLINE", "HARNESS_WEIGHTS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(download, "PATIENCE", download.Patience(0.3, (0.0, 0.0)))
+    # Longer than any machine takes to answer: only what stalls on purpose may run into it.
+    monkeypatch.setattr(download, "PATIENCE", download.Patience(20.0, (0.0, 0.0)))
     return tmp_path / "checkpoints"
 
 
@@ -110,9 +111,7 @@ def test_attempts_are_bounded_and_the_next_command_goes_on(site, entry, folder):
     assert left(folder) == [f"{entry.file}.part", f"{entry.file}.part.json"]
     steps: list[Any] = []
     assert fetch.get(entry, lambda *step: steps.append(step)).read_bytes() == DATA
-    assert steps[0] == (40_000, SIZE)
-    # What was still under way when a connection was closed may be lost, and is sent again.
-    assert SIZE <= site.sent < SIZE + 40_000
+    assert steps[0] == (40_000, SIZE) and site.sent == SIZE
     assert left(folder) == [entry.file, f"{entry.file}.sha256"]
 
 
@@ -253,11 +252,13 @@ def test_what_is_no_checkpoint_is_neither_kept_nor_recorded(site, entry, folder,
 
 
 @pytest.mark.parametrize("stalled", [send(HALF, then="stall"), silent], ids=["body", "answer"])
-def test_a_connection_that_stalls_is_given_up_and_taken_up_again(site, entry, stalled):
+def test_a_connection_that_stalls_is_given_up_and_taken_up_again(site, entry, stalled, monkeypatch):
+    monkeypatch.setattr(download, "PATIENCE", download.Patience(1.0, (0.0, 0.0)))
     site.behaviours = [stalled]
     began = time.monotonic()
     assert fetch.get(entry).read_bytes() == DATA
-    assert 0.3 <= time.monotonic() - began < 5 and len(site.requests) == 2
+    # The server itself would hang up after 20 seconds.
+    assert 1.0 <= time.monotonic() - began < 20 and len(site.requests) == 2
     assert site.sent == SIZE
 
 
