@@ -12,6 +12,9 @@ from backbones.families.positions import sine_cosine
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
 
+ARCH = {"pool": "mean_fc_norm", "position_resize": "bicubic", "init": "mae"}
+"""What holds of MAE's ViT and no file tells."""
+
 
 class MaeFormat(Format):
     """See the module."""
@@ -37,7 +40,7 @@ class MaeFormat(Format):
             tensors=renaming.tensors,
             origin=renaming.origin,
             dropped=renaming.dropped,
-            arch={"pool": "mean_fc_norm", "position_resize": "bicubic", "init": "mae"},
+            arch=dict(ARCH),
             objective="mae",
             colour_note="mean and std of ImageNet, as MAE's data code has them",
         )

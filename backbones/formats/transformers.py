@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 from backbones.files import Checkpoint
-from backbones.formats import qkv, transformers_swin
+from backbones.formats import mae, qkv, transformers_swin
 from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, Format, Parsed, Renaming
 from backbones.formats.timm import is_index_buffer
 
@@ -97,6 +97,9 @@ class TransformersFormat(Format):
         facts = {"vit": _vit, "beit": _beit, "dinov2": _dinov2, "ijepa": _ijepa}[kind](
             set(bare.values())
         )
+        table = renaming.tensors.get("encoder.pos_embed")
+        if kind == "vit" and table is not None and mae.is_sine_cosine(table):
+            facts = _mae()
         return Parsed(
             tensors=renaming.tensors,
             origin=renaming.origin,
@@ -162,6 +165,18 @@ def _vit(_: set[str]) -> dict[str, Any]:
             _EPS,
             "nothing tells by whose rule the position table goes to another size",
         ),
+    }
+
+
+def _mae() -> dict[str, Any]:
+    return {
+        "family": "vit",
+        "arch": {**mae.ARCH, "norm_eps": 1e-12},
+        "objective": "mae",
+        "mean": IMAGENET_MEAN,
+        "std": IMAGENET_STD,
+        "colour_note": "mean and std of ImageNet, as MAE's data code has them",
+        "notes": (_EPS, "MAE, by its fixed table of sines and cosines"),
     }
 
 

@@ -63,7 +63,11 @@ def ours(kind, tiny):
 
 @pytest.fixture
 def theirs(kind, ours):
-    """Our weights under their names, the joined layers taken apart."""
+    return under_their_names(ours, KINDS[kind][2])
+
+
+def under_their_names(ours, rules=()):
+    """Our weights, the joined layers taken apart."""
     state = {}
     for name, value in ours.state_dict().items():
         if ".qkv." in name:
@@ -71,8 +75,26 @@ def theirs(kind, ours):
                 inside = name.replace("attn.qkv", f"attention.attention.{part}")
                 state[renamed(inside, TO_THEIRS)] = piece.clone()
         elif not (name.startswith("fc_norm.") and "layernorm.weight" in state):
-            state[renamed(name, TO_THEIRS + KINDS[kind][2])] = value.clone()
+            state[renamed(name, [*TO_THEIRS, *rules])] = value.clone()
     return state
+
+
+def test_mae_is_told_from_a_plain_vit_by_its_fixed_table(tmp_path):
+    """What ViTMAEModel is saved as: its table of sines and cosines is in no other of these."""
+    arch = {"patch_size": 8, "embed_dim": 24, "depth": 2, "num_heads": 3, "norm_eps": 1e-12}
+    arch |= {"init": "mae", "pool": "mean_fc_norm", "position_resize": "bicubic"}
+    ours = backbones.create("vit", arch, 48, seed=0)
+    state = under_their_names(ours)
+    save_file(state, tmp_path / "mae.safetensors")
+    loaded = backbones.load(tmp_path / "mae.safetensors", arch=ARCH)
+    assert (loaded.spec.objective, loaded.spec.mean) == ("mae", (0.485, 0.456, 0.406))
+    images = torch.rand(2, 3, 48, 48)
+    assert torch.allclose(loaded.pooled(images), ours.pooled(images), rtol=0, atol=1e-6)
+    # A trained table is no fixed one.
+    state["embeddings.position_embeddings"] += 0.01
+    save_file(state, tmp_path / "vit.safetensors")
+    other = backbones.load(tmp_path / "vit.safetensors", arch=ARCH)
+    assert (other.spec.objective, other.spec.mean) == ("unknown", (0.5, 0.5, 0.5))
 
 
 @pytest.mark.parametrize("prefixed", [True, False])
