@@ -16,9 +16,7 @@ from backbones.errors import LoadError
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
 from backbones.formats.timm import in_backbone
-
-CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
-CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+from backbones.formats.towers import CLIP_MEAN, CLIP_STD
 
 _DECODER = ("mask_token", "lm_head.weight", "lm_head.bias")
 _COSINES, _SINES = "rope.freqs_cos", "rope.freqs_sin"

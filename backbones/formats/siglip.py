@@ -13,7 +13,7 @@ from dataclasses import replace
 from backbones.errors import LoadError
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed
-from backbones.formats.timm import LATENT, TimmFormat
+from backbones.formats.timm import LATENT, TimmFormat, kind
 from backbones.formats.towers import CLIP_MEAN, CLIP_STD, beside_the_tower
 
 _TRUNK = "visual.trunk."
@@ -36,7 +36,7 @@ class SiglipFormat(Format):
         if not trunk.tensors:
             raise LoadError(f"{checkpoint.path} has no image tower under {_TRUNK}")
         parsed = TimmFormat().parse(trunk)
-        if parsed.family != "vit":
+        if kind(trunk) not in ("vit", "clip", "siglip"):
             raise LoadError(
                 f"{checkpoint.path}: the image tower under {_TRUNK} is a {parsed.family}, expected "
                 "a plain ViT; save the tensors of the tower alone, without that prefix, and give "

@@ -6,7 +6,7 @@ A norm before the blocks tells CLIP's towers, pooling by attention SigLIP's.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor
@@ -45,7 +45,7 @@ class TimmFormat(Format):
         names = checkpoint.tensors
         layers = [n for n in ("qkv", "q_proj") if f"blocks.0.attn.{n}.weight" in names]
         if "patch_embed.proj.weight" in names and layers:
-            family = _family(checkpoint)
+            family = _FACTS[kind(checkpoint)](checkpoint)["family"]
             return f"patch_embed.proj and blocks.*.attn.{layers[0]}, timm's names for {family}"
         return timm_convnext.recognise(checkpoint)
 
@@ -61,20 +61,12 @@ class TimmFormat(Format):
             elif name not in (*_pool_layers("weight"), *_pool_layers("bias")):
                 renaming.take(name, in_backbone(name), value)
         _join_pool(names, renaming)
-        family = _family(checkpoint)
-        if family == "vit" and LATENT in names:
-            facts = _siglip(names)
-        elif family == "vit" and "norm_pre.weight" in names:
-            facts = _clip(checkpoint)
-        else:
-            facts = _plain(checkpoint, family)
         return Parsed(
-            family=family,
             tensors=renaming.tensors,
             origin=renaming.origin,
             dropped=renaming.dropped,
             joined=renaming.joined,
-            **facts,
+            **_FACTS[kind(checkpoint)](checkpoint),
         )
 
 
@@ -94,31 +86,64 @@ def _check_pre_norm(checkpoint: Checkpoint) -> None:
         )
 
 
-def _plain(checkpoint: Checkpoint, family: str) -> dict[str, Any]:
+def kind(checkpoint: Checkpoint) -> str:
+    """Return which of the networks with these names it is: a key of `_FACTS`, or "convnext"."""
+    names = checkpoint.tensors
+    if timm_convnext.recognise(checkpoint):
+        return "convnext"
+    if _has_rotary_positions(names):
+        return "eva02" if "pos_embed" in names else "dinov3"
+    relative = any(name.endswith("relative_position_bias_table") for name in names)
+    if relative or "blocks.0.attn.q_bias" in names or "blocks.0.gamma_1" in names:
+        return "beit"
+    if LATENT in names:
+        return "siglip"
+    return "clip" if "norm_pre.weight" in names else "vit"
+
+
+def _pooled(checkpoint: Checkpoint) -> dict[str, Any]:
+    """What holds of all but towers: what is pooled is seen by norm and class token."""
     names = checkpoint.tensors
     if "fc_norm.weight" in names:
         pool = "mean_fc_norm"
     else:
         pool = "class_token" if "cls_token" in names else "mean"
-    notes = [f"pooled features: {pool}, by the file's fc_norm and class token"]
-    arch: dict[str, Any] = {"pool": pool}
-    if family == "vit" and not _is_of_timm(checkpoint):
-        arch["position_resize"] = None
-        notes.append("nothing tells by whose rule the position table goes to another size")
-    facts = {"arch": arch, "objective": "unknown", "notes": tuple(notes)}
-    if family == "eva" and "pos_embed" in names:
-        note = "mean and std of CLIP, as all published EVA-02s have them"
-        return {**facts, "mean": CLIP_MEAN, "std": CLIP_STD, "colour_note": note}
     return {
-        **facts,
+        "arch": {"pool": pool},
+        "objective": "unknown",
+        "notes": (f"pooled features: {pool}, by the file's fc_norm and class token",),
         "colour_note": "mean and std of ImageNet, since the file does not tell; others by "
         "arch={'mean': [...], 'std': [...]}",
     }
 
 
+def _vit(checkpoint: Checkpoint) -> dict[str, Any]:
+    facts = {"family": "vit"} | _pooled(checkpoint)
+    if _is_of_timm(checkpoint):
+        return facts
+    note = "nothing tells by whose rule the position table goes to another size"
+    arch = {**facts["arch"], "position_resize": None}
+    return facts | {"arch": arch, "notes": (*facts["notes"], note)}
+
+
+def _beit(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"family": "beit"} | _pooled(checkpoint)
+
+
+def _dinov3(checkpoint: Checkpoint) -> dict[str, Any]:
+    return {"family": "eva"} | _pooled(checkpoint)
+
+
+def _eva02(checkpoint: Checkpoint) -> dict[str, Any]:
+    note = "mean and std of CLIP, as all published EVA-02s have them"
+    colours = {"mean": CLIP_MEAN, "std": CLIP_STD, "colour_note": note}
+    return {"family": "eva"} | _pooled(checkpoint) | colours
+
+
 def _clip(checkpoint: Checkpoint) -> dict[str, Any]:
     resize = "bicubic_antialias" if _is_of_timm(checkpoint) else None
     return {
+        "family": "vit",
         "arch": {**clip_facts(_width(checkpoint.tensors)), "act": None, "position_resize": resize},
         "objective": "clip",
         "mean": CLIP_MEAN,
@@ -129,9 +154,10 @@ def _clip(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _siglip(names: Mapping[str, Tensor]) -> dict[str, Any]:
+def _siglip(checkpoint: Checkpoint) -> dict[str, Any]:
     return {
-        "arch": siglip_facts(_width(names)),
+        "family": "vit",
+        "arch": siglip_facts(_width(checkpoint.tensors)),
         "objective": "siglip",
         "mean": HALF,
         "std": HALF,
@@ -172,18 +198,6 @@ def _is_of_timm(checkpoint: Checkpoint) -> bool:
     return "reg_token" in names or ("head.weight" in names and checkpoint.wrapper is None)
 
 
-def _family(checkpoint: Checkpoint) -> str:
-    names = checkpoint.tensors
-    if _has_rotary_positions(names):
-        return "eva"
-    relative = any(name.endswith("relative_position_bias_table") for name in names)
-    return (
-        "beit"
-        if relative or "blocks.0.attn.q_bias" in names or "blocks.0.gamma_1" in names
-        else "vit"
-    )
-
-
 def _has_rotary_positions(names: Mapping[str, Tensor]) -> bool:
     """Whether it is EVA-02, by its gated layers, or DINOv3, by registers without any table.
 
@@ -200,3 +214,14 @@ def _is_gated(names: Mapping[str, Tensor]) -> bool:
     if first is None or second is None or first.ndim != 2 or second.ndim != 2:
         return False
     return len(first) == 2 * second.shape[1]
+
+
+_FACTS: dict[str, Callable[[Checkpoint], dict[str, Any]]] = {
+    "vit": _vit,
+    "clip": _clip,
+    "siglip": _siglip,
+    "beit": _beit,
+    "eva02": _eva02,
+    "dinov3": _dinov3,
+}
+"""Network -> what holds of its files."""
