@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +25,6 @@ class LabelledImages(TaskDataset):
     """Images (3,H,W) uint8 with `label`, the number of a covered class.
 
     Attributes:
-        labels: of all images, (N,) int64.
         class_names: by number.
     """
 
@@ -32,7 +33,13 @@ class LabelledImages(TaskDataset):
         self.world = _world(recipe, split)
         self.images, self.info = images.open_world(self.world, split)
         self.class_names = self.world.class_names
-        self.labels = _labels(self.world)
+
+    @cached_property
+    def labels(self) -> NDArray[np.int64]:
+        """Of all images, (N,) int64, by the descriptions that they are rendered from: in the
+        pre-training range nothing but images is stored."""
+        described = (self.world.describe(index) for index in range(len(self)))
+        return np.array([scene.label for scene in described], dtype=np.int64)
 
     def __len__(self) -> int:
         return self.info.count
@@ -47,7 +54,7 @@ class LabelledImages(TaskDataset):
         }
 
     def permuted(self, seed: int) -> LabelledImages:
-        other = LabelledImages(self.recipe, self.info.split)
+        other = copy.copy(self)
         other.labels = np.random.default_rng(seed).permutation(self.labels)
         return other
 
@@ -59,9 +66,3 @@ def prepare(recipe: SupervisedRecipe, progress: Callable[[int, int], None] | Non
 
 def _world(recipe: SupervisedRecipe, split: Split) -> Microworld:
     return images.world(recipe.data, split, "covered", recipe.backbone.input_size)
-
-
-def _labels(world: Microworld) -> NDArray[np.int64]:
-    """By the descriptions that the images are rendered from: in the pre-training range nothing
-    but images is stored."""
-    return np.array([world.describe(index).label for index in range(len(world))], dtype=np.int64)
