@@ -1,15 +1,14 @@
-"""From a pre-training run to an encoder file with its evidence, and back: does it still hold?"""
+"""From a pre-training run to an encoder file and where it comes from."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+import results
 from harness import plugins, recipes
-from harness.console import totals
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from harness.options import RunOptions
     from results import Record
     from tasks.pretraining.contract import EncoderTask
-    from tasks.pretraining.evidence import Evidence
 
 OBJECTIVES = {
     "simmim": "pretraining",
@@ -32,33 +30,6 @@ ENCODER = "encoder.safetensors"
 RECIPE = "recipe.yaml"
 CURVE = "loss.csv"
 PROVENANCE = "provenance.json"
-EVIDENCE = "evidence.json"
-
-TOLERANCE = 2e-3
-"""Relative: another processor's kernels move the figures by less than 1e-4, and a world rendered by
-other library versions may differ by single grey levels; a worse encoder differs by far more."""
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What verifying an encoder found.
-
-    Attributes:
-        evidence: as recomputed.
-        path: of `evidence.json`.
-        written: whether it was written just now.
-        differences: from the evidence that lies beside the file, one line each.
-    """
-
-    evidence: Evidence
-    path: Path
-    written: bool
-    differences: list[str]
-
-    @property
-    def holds(self) -> bool:
-        """Whether all gates are passed and the recorded evidence is confirmed."""
-        return self.evidence.passed and not self.differences
 
 
 def pretrain(options: RunOptions, name: str, output: Path, command: str, console: Console) -> Path:
@@ -94,65 +65,11 @@ def pretrain(options: RunOptions, name: str, output: Path, command: str, console
     return folder
 
 
-def verify(
-    name_or_path: str, scenes: int, config: Path | None, update: bool, console: Console
-) -> Verdict:
-    """Recompute the evidence of an encoder from its file and the images of the test split, which
-    no choice of the recipe has looked at.
-
-    Args:
-        name_or_path: of the encoder; `recipe.yaml` lies beside its file.
-        scenes: number of unseen images, where the data set is the embedded world.
-        config: the recipe, where none lies beside the file.
-        update: whether `evidence.json` is written anew; it is where there is none.
-        console: told what happens.
-
-    Raises:
-        UserError, RecipeError, DataError, LoadError: what the user can mend.
-    """
-    path = _file(name_or_path)
-    recipe = _recipe_of(path, scenes, config)
-    task = _task(recipe.task)
-    backbone = _load(path, recipe, task)
-    with console.phase("prepare", None, "images") as advance:
-        task.prepare(recipe, totals(advance))
-    seen, unseen = (task.dataset(recipe, split).info for split in ("training", "test"))
-    with console.phase("verify", unseen.count, "images") as advance:
-        evidence = task.evidence(backbone, recipe, _seed(path), advance)
-    found = evidence.as_dict() | {
-        "sha256": backbone.spec.sha256,
-        "split": unseen.split,
-        "data": unseen.sha256,
-        "trained_on": seen.sha256,
-    }
-    beside = path.with_name(EVIDENCE)
-    if update or not beside.exists():
-        _write(beside, json.dumps(found, indent=2) + "\n")
-        return Verdict(evidence, beside, True, [])
-    return Verdict(evidence, beside, False, differences(_read_json(beside), found))
-
-
-def differences(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """What in `found` is not as recorded: figures beyond `TOLERANCE`, and the file's hash."""
-    lines = []
-    if recorded.get("sha256") != found["sha256"]:
-        lines.append(f"the file's sha256 is {found['sha256']}, recorded {recorded.get('sha256')}")
-    old, new = _figures(recorded), _figures(found)
-    if not old:
-        raise UserError("`evidence.json` is not of this version: write it with --update")
-    for name in sorted(old.keys() | new.keys()):
-        if name not in old or name not in new:
-            lines.append(f"{name}: recorded {old.get(name)}, found {new.get(name)}")
-        elif abs(new[name] - old[name]) > TOLERANCE * abs(old[name]):
-            lines.append(f"{name}: recorded {old[name]:.6g}, found {new[name]:.6g}")
-    return lines
-
-
 def _export(record: Record, options: RunOptions, name: str, folder: Path, command: str) -> None:
     """Write encoder and decoder, recipe, loss curve and provenance into `folder`."""
     import backbones
 
-    task = _task(record.task)
+    task = encoder_task(record.task)
     recipe: Any = recipes.load_resolved(record.task, record.recipe)
     source = _run_folder(options, record)
     backbone = _trained(task, recipe, options.seed, source, record.cell)
@@ -182,8 +99,8 @@ def _export(record: Record, options: RunOptions, name: str, folder: Path, comman
         "evidence": None,
         "cell": record.cell,
     }
-    _write(folder / PROVENANCE, json.dumps(provenance, indent=2, default=str) + "\n")
-    _write(folder / RECIPE, recipes.as_yaml(recipe))
+    results.write_text(folder / PROVENANCE, json.dumps(provenance, indent=2, default=str) + "\n")
+    results.write_text(folder / RECIPE, recipes.as_yaml(recipe))
     shutil.copyfile(source / "curves.csv", folder / f"{CURVE}.part")
     (folder / f"{CURVE}.part").replace(folder / CURVE)
     backbones.save(backbone, folder / ENCODER, metadata)
@@ -195,7 +112,7 @@ def _before(recipe: Any, record: Record) -> dict[str, Any] | None:
     if start is None:
         return None
     beside = start.with_name(PROVENANCE)
-    provenance = _read_json(beside) if beside.exists() else None
+    provenance = read_json(beside) if beside.exists() else None
     return {"sha256": record.backbone["sha256"], "provenance": provenance}
 
 
@@ -207,7 +124,8 @@ def _images_seen(before: dict[str, Any] | None) -> int:
     return int(provenance["images_seen"]) + _images_seen(provenance.get("start"))
 
 
-def _task(name: str) -> EncoderTask:
+def encoder_task(name: str) -> EncoderTask:
+    """The task of that name, which makes an encoder."""
     return cast("EncoderTask", plugins.task(name))
 
 
@@ -237,70 +155,15 @@ def _run_folder(options: RunOptions, record: Record) -> Path:
 
 def _same_command(folder: Path, command: str) -> bool:
     path = folder / PROVENANCE
-    return path.exists() and _read_json(path).get("command") == command
+    return path.exists() and read_json(path).get("command") == command
 
 
-def _file(name_or_path: str) -> Path:
-    """The file of an encoder that is shipped or lies somewhere."""
-    import backbones
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
 
-    entry = backbones.catalogue().get(name_or_path)
-    if entry is not None and not entry.shipped:
-        raise UserError(f"`{name_or_path}` was not pre-trained here: there is nothing to verify")
-    path = entry.shipped_path if entry is not None else Path(name_or_path)
-    if path.is_dir():
-        path = path / ENCODER
-    if not path.is_file():
-        shipped = ", ".join(n for n, e in backbones.catalogue().items() if e.shipped)
-        raise UserError(f"there is no encoder `{name_or_path}`: give a file, or one of {shipped}")
-    return path
-
-
-def _recipe_of(path: Path, scenes: int, config: Path | None) -> Any:
-    from harness.options import RunOptions
-
-    source = config or path.with_name(RECIPE)
-    if not source.is_file():
-        raise UserError(f"`{source}` is missing: give the encoder's recipe with --config")
-    task = recipes.task_of(source)
-    if task not in OBJECTIVES.values():
-        raise UserError(
-            f"`{source}` is for the task `{task}`: give the encoder's own with --config"
-        )
-    options = RunOptions(task=task, config=source, sets=(f"data.test={scenes}",))
-    return recipes.resolve(options)
-
-
-def _seed(path: Path) -> int | None:
-    """The seed that the encoder of a file was trained from, where its provenance lies beside it."""
-    beside = path.with_name(PROVENANCE)
-    return int(_read_json(beside)["seed"]) if beside.is_file() else None
-
-
-def _load(path: Path, recipe: Any, task: EncoderTask) -> Backbone:
-    import backbones
-
-    arch = {"num_heads": recipe.encoder.num_heads}
-    if recipe.encoder.decoder_num_heads is not None:
-        arch["decoder_num_heads"] = recipe.encoder.decoder_num_heads
-    return backbones.load(
-        str(path), input_size=recipe.backbone.input_size, arch=arch, keep=task.keep
-    )
-
-
-def _figures(evidence: dict[str, Any]) -> dict[str, float]:
-    """Every figure of the evidence by its path; standard errors, and gates, which repeat figures,
-    are none."""
-    flat: dict[str, float] = {}
-    for name, value in evidence.items():
-        if isinstance(value, dict):
-            flat |= {f"{name} {key}": each for key, each in _figures(value).items()}
-        elif isinstance(value, int | float) and not isinstance(value, bool) and name != "error":
-            flat[name] = float(value)
-    return flat
-
-
-def _read_json(path: Path) -> dict[str, Any]:
+    Raises:
+        UserError: it cannot be read, or holds none.
+    """
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -308,9 +171,3 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise UserError(f"`{path}` must hold an object")
     return values
-
-
-def _write(path: Path, text: str) -> None:
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)

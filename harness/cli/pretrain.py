@@ -28,7 +28,7 @@ from harness.cli.options import (
 from harness.options import RunOptions
 
 if TYPE_CHECKING:
-    from harness.pretraining import Verdict
+    from harness.verification import Verdict
     from tasks.pretraining.evidence import Evidence
 
 app = typer.Typer()
@@ -119,7 +119,7 @@ def verify(
     """Recompute an encoder's evidence on unseen images; exit code 1 where it does not hold."""
     from harness.cli.output import as_json, reserved_stdout
     from harness.console import Console
-    from harness.pretraining import verify as recompute
+    from harness.verification import verify as recompute
 
     if json:
         with reserved_stdout() as stdout:

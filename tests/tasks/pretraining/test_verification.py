@@ -6,7 +6,7 @@ import pytest
 
 from harness.cli.pretrain import table
 from harness.errors import UserError
-from harness.pretraining import differences, verify
+from harness.verification import differences, verify
 from tasks.contract import Metric
 from tasks.pretraining.filling import FillingEvidence
 
