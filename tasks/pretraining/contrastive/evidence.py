@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from tasks.contract import Evaluation, Metric, Row
-from tasks.pretraining.contrastive.model import Contrast, Pixels
+from tasks.pretraining.contrastive.model import Pixels, features
 from tasks.pretraining.evidence import Evidence, Gate, batches, enough, spread
 from tasks.pretraining.metrics import in_order
 
@@ -17,9 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from backbones import Backbone
-    from tasks.model import TaskModel
     from tasks.pretraining.contrastive.data import PairedImages
-    from tasks.pretraining.contrastive.recipe import ContrastiveRecipe
 
 
 @dataclass(frozen=True)
@@ -92,7 +90,6 @@ def evaluate(rows: list[Row], count: int) -> Evaluation:
 def measure(
     backbone: Backbone,
     initial: Backbone,
-    recipe: ContrastiveRecipe,
     unseen: PairedImages,
     batch_size: int = 32,
     advance: Callable[[int], None] = lambda _: None,
@@ -102,17 +99,17 @@ def measure(
     Args:
         backbone: the encoder.
         initial: the same before training.
-        recipe: the one that it was trained by.
         unseen: images that it was not trained on.
         batch_size: images at a time.
         advance: told the number of images after each batch.
     """
-    models: list[TaskModel] = [Contrast(backbone, recipe), Contrast(initial, recipe), Pixels()]
-    found: list[list[Row]] = [[] for _ in models]
+    found: list[list[Row]] = [[], [], []]
+    pixels = Pixels()
     with torch.inference_mode():
         for batch in batches(unseen, batch_size):
-            for model, collected in zip(models, found, strict=True):
-                collected += model.eval().predict(batch)
+            found[0] += features(backbone, batch)
+            found[1] += features(initial, batch)
+            found[2] += pixels.predict(batch)
             advance(len(batch["index"]))
     metrics = (evaluate(each, len(unseen)).metrics["retrieval"] for each in found)
     return RetrievalEvidence(*metrics)

@@ -80,9 +80,7 @@ class Contrast(TaskModel):
         self.steps += 1
 
     def predict(self, batch: dict[str, Any]) -> list[Row]:
-        first = self.backbone.pooled(self.pixels(batch)).float()
-        second = self.backbone.pooled(batch["other"].float() / 255).float()
-        return rows(batch, first, second)
+        return features(self.backbone, batch)
 
 
 class Indifferent(TaskModel):
@@ -131,6 +129,12 @@ def mlp(widths: tuple[int, ...]) -> nn.Sequential:
         layers += [nn.Linear(before, after, bias=False), norm]
         layers += [] if last else [nn.ReLU()]
     return nn.Sequential(*layers)
+
+
+def features(backbone: Backbone, batch: dict[str, Any]) -> list[Row]:
+    """The rows of a batch by what an encoder pools of its two views."""
+    first, second = TaskModel.pixels(batch), batch["other"].float() / 255
+    return rows(batch, backbone.pooled(first).float(), backbone.pooled(second).float())
 
 
 def rows(batch: dict[str, Any], first: Tensor, second: Tensor) -> list[Row]:

@@ -82,7 +82,7 @@ class ContrastivePretraining(EncoderTask):
                 "the encoder's provenance.json beside it"
             )
         unseen = self.dataset(recipe, "test")
-        return measure(backbone, self.encoder(recipe, seed), recipe, unseen, advance=advance)
+        return measure(backbone, self.encoder(recipe, seed), unseen, advance=advance)
 
     def dataset(self, recipe: ContrastiveRecipe, split: Split) -> PairedImages:
         from tasks.pretraining.contrastive.data import PairedImages
