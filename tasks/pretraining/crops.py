@@ -57,6 +57,14 @@ def central_crop(size: Size, ratio: float) -> Crop:
     return Crop((height - h) // 2, (width - w) // 2, h, w)
 
 
+def middle(image: NDArray[np.uint8], share: float) -> NDArray[np.uint8]:
+    """The central part of `image` (H,W,3) with `share` of each side."""
+    height, width = image.shape[0], image.shape[1]
+    h, w = max(1, round(height * share)), max(1, round(width * share))
+    top, left = (height - h) // 2, (width - w) // 2
+    return image[top : top + h, left : left + w]
+
+
 def cut(image: NDArray[np.uint8], crop: Crop, size: Size, interpolation: str) -> NDArray[np.uint8]:
     """The crop of `image` (H,W,3) at `size` (height, width), antialiased as Pillow does it."""
     top, left, height, width = crop
@@ -73,8 +81,9 @@ def view(
     size: Size,
     rng: np.random.Generator | None,
 ) -> NDArray[np.uint8]:
-    """A view of `image` (H,W,3) at `size` (height, width): with a generator a random crop, perhaps
-    mirrored; with None its largest central part."""
+    """A view of the middle of `image` (H,W,3) at `size` (height, width): with a generator a random
+    crop of it, perhaps mirrored; with None its largest central part."""
+    image = middle(image, recipe.centre)
     whole = image.shape[0], image.shape[1]
     if rng is None:
         return cut(image, central_crop(whole, size[1] / size[0]), size, recipe.interpolation)

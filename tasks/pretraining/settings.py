@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from tasks.recipe import FREE, Colour, Count, DataRecipe, Fraction, Positive, Section
+from tasks.recipe import FREE, LATER, Colour, Count, DataRecipe, Fraction, Positive, Section
 
 if TYPE_CHECKING:
     from tasks.recipe import BackboneRecipe
@@ -52,6 +52,11 @@ class AugmentationRecipe(Section):
     ratio: tuple[Positive, Positive] = Field((3 / 4, 4 / 3), description="width over height")
     interpolation: Literal["bilinear", "bicubic"] = "bilinear"
     flip: Fraction = Field(0.5, description="probability of the mirror image")
+    centre: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="share of each side that is looked at, around the middle; in evaluation too",
+        json_schema_extra=LATER,
+    )
 
 
 class ImageCounts(DataRecipe):

@@ -25,6 +25,9 @@ class ClassifierRecipe(Section):
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.1, description="probability given to all classes alike (Szegedy et al. 2016)"
     )
+    init_scale: Annotated[float, Field(gt=0, le=1)] = Field(
+        0.001, description="factor of the classifier's first values (BEiT's fine-tuning)"
+    )
 
 
 class SupervisedRecipe(TaskRecipe):

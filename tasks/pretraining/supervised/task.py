@@ -53,7 +53,7 @@ class SupervisedPretraining(EncoderTask):
         import backbones
         from tasks.microworld.describe import labels_of
 
-        return backbones.create(
+        backbone = backbones.create(
             recipe.encoder.family,
             recipe.architecture(len(labels_of("covered"))),
             recipe.backbone.input_size,
@@ -63,6 +63,10 @@ class SupervisedPretraining(EncoderTask):
             mean=recipe.encoder.mean,
             std=recipe.encoder.std,
         )
+        for name, parameter in backbone.named_parameters():
+            if name.startswith("head."):
+                parameter.data.mul_(recipe.classifier.init_scale)
+        return backbone
 
     def objective(self, recipe: SupervisedRecipe) -> str:
         return "supervised"

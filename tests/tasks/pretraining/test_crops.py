@@ -40,3 +40,15 @@ def test_resizing_is_torchvisions(interpolation: str) -> None:
         Image.fromarray(image), 5, 11, 70, 80, [32, 48], InterpolationMode(interpolation)
     )
     assert np.array_equal(ours, np.asarray(theirs))
+
+
+def test_only_the_middle_is_looked_at() -> None:
+    """In training and in evaluation alike; the border is white and must never be seen."""
+    image = np.full((100, 100, 3), 255, np.uint8)
+    image[25:75, 25:75] = np.random.default_rng(0).integers(0, 200, (50, 50, 3))
+    recipe = AugmentationRecipe(scale=(0.3, 1.0), centre=0.5)
+    seen = [crops.view(image, recipe, (50, 50), None)]
+    seen += [crops.view(image, recipe, (50, 50), np.random.default_rng(k)) for k in range(50)]
+    assert np.array_equal(seen[0], image[25:75, 25:75])
+    assert max(view.max() for view in seen) < 200
+    assert np.array_equal(crops.middle(image, 1.0), image)

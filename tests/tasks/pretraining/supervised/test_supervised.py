@@ -79,6 +79,20 @@ def test_the_loss_is_cross_entropy_with_smoothed_labels() -> None:
     assert model.backbone.unused_names("logits").isdisjoint(moved)
 
 
+def test_only_the_classifier_begins_small() -> None:
+    """All classes are equally probable at first, and the encoder is the one of the seed."""
+    small, plain = (
+        SupervisedPretraining().encoder(recipe(classifier={"init_scale": scale}), 3)
+        for scale in (0.001, 1.0)
+    )
+    assert small.parameters_sha256() == plain.parameters_sha256()
+    assert torch.equal(small.head.weight, 0.001 * plain.head.weight)
+    with torch.no_grad():
+        logits = small.logits(torch.rand(4, 3, 64, 64))
+    assert float(logits.std()) > 0
+    assert float((logits.softmax(dim=1) - 0.1).abs().max()) < 1e-3
+
+
 def test_it_learns_a_few_images_by_heart(small: SupervisedRecipe) -> None:
     data = LabelledImages(small, "training")
     model = Classifier(SupervisedPretraining().encoder(small, 0), small)
