@@ -2,7 +2,8 @@
 
 Input sizes that the patch does not divide: the published codes refuse them. Here the normalised
 image is padded with zeros (the mean colour) at the right and the bottom to whole patches, as the
-Swin family's patch embedding does; maps then have ceil(H/p) x ceil(W/p) cells.
+Swin family's patch embedding does; maps then have ceil(H/p) x ceil(W/p) cells. Where patches begin
+outside the image, all do so by the same number of pixels: the last ones end as much inside it.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ class TokenBackbone(Backbone):
             (normed), "mean" (of the normed patch tokens) or "attention" (the encoder's `attn_pool`
             of all normed tokens).
         drop_path: rate at the last block.
+        padding: pixels by which patches begin left of and above the image.
     """
 
     encoder: Any
@@ -52,10 +54,12 @@ class TokenBackbone(Backbone):
         prefix: int,
         pool: str,
         drop_path: float,
+        padding: int = 0,
     ) -> None:
         super().__init__(spec, input_size)
         self.encoder = encoder
         self.patch = patch
+        self.padding = padding
         self.prefix = prefix
         self.pool = pool
         self.grid = grid_of(input_size, patch)
@@ -80,11 +84,13 @@ class TokenBackbone(Backbone):
     def patches(self, images: Tensor) -> Tensor:
         """Return the patch embeddings (B,N,C) of images in [0,1]."""
         normalised = self.normalised(images)
+        before = self.padding
         bottom, right = (
-            n * self.patch - s for n, s in zip(self.grid, self.input_size, strict=True)
+            n * self.patch - s - before for n, s in zip(self.grid, self.input_size, strict=True)
         )
-        if bottom or right:
-            normalised = functional.pad(normalised, (0, right, 0, bottom))
+        if before or bottom or right:
+            # What sticks out behind the last patch is cut off: there its padding is negative.
+            normalised = functional.pad(normalised, (before, right, before, bottom))
         embedded: Tensor = self.encoder.patch_embed(normalised)
         return embedded
 
@@ -131,7 +137,8 @@ class TokenBackbone(Backbone):
     def _positions(self, device: torch.device) -> Tensor:
         """Return the places of all tokens, (P+N,2), as in AttentionMap; NaN for the prefix."""
         rows, columns = torch.meshgrid(*(torch.arange(n) for n in self.grid), indexing="ij")
-        centres = (torch.stack([columns.flatten(), rows.flatten()], dim=1) + 0.5) * self.patch
+        cells = torch.stack([columns.flatten(), rows.flatten()], dim=1)
+        centres = (cells + 0.5) * self.patch - self.padding
         height, width = self.input_size
         inside = centres.minimum(torch.tensor([width, height]))
         return torch.cat([torch.full((self.prefix, 2), torch.nan), inside]).to(device)

@@ -101,6 +101,11 @@ class VitFamily(Family):
         arch = from_dict(VitArch, spec.arch)
         if "decoder" in keep and not (arch.mask_token or arch.decoder_num_heads):
             raise ask("decoder_num_heads", f"no published decoder is {arch.decoder_embed_dim} wide")
+        if "decoder" in keep and arch.patch_padding:
+            raise LoadError(
+                f"patch_padding={arch.patch_padding}: patches lie beside the cells of a mask, so "
+                "there is no masked input; leave keep='decoder' out, or give patch_padding=0"
+            )
         check_head(arch.num_classes, keep)
         return VitBackbone(spec, arch, input_size, drop_path, keep)
 
@@ -152,7 +157,14 @@ class VitBackbone(TokenBackbone):
         rows = arch.position_rows + grid[0] * grid[1]
         encoder.pos_embed = nn.Parameter(torch.zeros(1, rows, arch.embed_dim))
         super().__init__(
-            spec, encoder, input_size, arch.patch_size, arch.prefix, arch.pool, drop_path
+            spec,
+            encoder,
+            input_size,
+            arch.patch_size,
+            arch.prefix,
+            arch.pool,
+            drop_path,
+            arch.patch_padding,
         )
         self.arch = arch
         if "decoder" in keep and arch.mask_token:

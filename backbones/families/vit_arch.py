@@ -41,6 +41,8 @@ class VitArch:
     Attributes:
         image_size: (height, width) of the training images in pixels.
         patch_size: side of a patch in pixels.
+        patch_padding: pixels by which patches begin left of and above the image, where zeros stand
+            after normalisation; 2 in ViTPose.
         embed_dim, depth, num_heads, mlp_hidden: as usual; mlp_hidden in units, not as a ratio.
         swiglu: whether one half of the hidden units, through SiLU, gates the other half.
         act: of hidden units without gates: "gelu", "gelu_tanh" (its approximation by tanh) or
@@ -69,6 +71,7 @@ class VitArch:
     depth: int
     num_heads: int
     mlp_hidden: int
+    patch_padding: int = 0
     swiglu: bool = False
     act: str = "gelu"
     qkv_bias: bool = True
@@ -127,6 +130,11 @@ def checked(arch: Arch) -> VitArch:
         if getattr(built, name) not in known:
             words = " or ".join(str(value) for value in known if value)
             raise LoadError(f"{name}: expected {words}, got {getattr(built, name)!r}")
+    if 2 * built.patch_padding >= built.patch_size:
+        raise LoadError(
+            f"patch_padding: expected less than half of the patch, {built.patch_size} pixels, got "
+            f"{built.patch_padding}"
+        )
     if built.swiglu and built.mlp_hidden % 2:
         raise LoadError(f"mlp_hidden: expected an even number for SwiGLU, got {built.mlp_hidden}")
     if built.init in ("mae", "ijepa") and built.embed_dim % 4:

@@ -1,13 +1,12 @@
 """Checkpoints of OpenMMLab with mmpretrain's VisionTransformer: `layers.N.ln1`, `ffn.layers.0.0`.
 
-mmpose builds its ViT of the same layers, without a class token and with patches that begin two
-pixels outside the image; no file tells the latter, so files without the token are refused.
+Files of mmpose, whose ViT has the same layers, are of the layout `mmpose`, which is tried first.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from torch import Tensor
 
@@ -15,8 +14,11 @@ from backbones.errors import LoadError
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
 
-_PREFIX = "backbone."
-_HEADS = {
+PREFIX = "backbone."
+_MARKS = frozenset({
+    "patch_embed.projection.weight", "layers.0.ln1.weight", "layers.0.attn.qkv.weight"
+})  # fmt: skip
+_CLASSIFIERS = {
     "head.layers.head.": "head.",
     "head.layers.head_dist.": "head.distilled.",
     "head.fc.": "head.",
@@ -42,36 +44,32 @@ class OpenmmlabFormat(Format):
     name = "openmmlab"
 
     def recognise(self, checkpoint: Checkpoint) -> str | None:
-        names = {name.removeprefix(_PREFIX) for name in checkpoint.tensors}
-        if {"patch_embed.projection.weight", "layers.0.ln1.weight", "layers.0.attn.qkv.weight"} <= (
-            names
-        ):
+        if is_vit(checkpoint.tensors):
             return "patch_embed.projection and layers.*.ln1, as mmpretrain's ViT has them"
         return None
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
-        bare = {name.removeprefix(_PREFIX) for name in checkpoint.tensors}
+        bare = {name.removeprefix(PREFIX) for name in checkpoint.tensors}
         _check(bare, checkpoint)
         # Before the classifier there may be a further layer, of which no family here knows.
         simple = not any(name.startswith("head.layers.pre_logits.") for name in bare)
         renaming = Renaming()
         for name, value in checkpoint.tensors.items():
-            head = next((start for start in _HEADS if name.startswith(start)), None)
+            head = next((start for start in _CLASSIFIERS if name.startswith(start)), None)
             part = next((start for start in _DROPPED if name.startswith(start)), None)
             if head and simple:
-                renaming.take(name, name.replace(head, _HEADS[head], 1), value)
+                renaming.take(name, name.replace(head, _CLASSIFIERS[head], 1), value)
             elif part:
                 renaming.drop(name, _DROPPED[part])
             else:
-                renaming.take(name, _renamed(name.removeprefix(_PREFIX)), value)
-        averaged = "ln2.weight" in bare
+                renaming.take(name, renamed(name), value)
         return Parsed(
             family="vit",
             tensors=renaming.tensors,
             origin=renaming.origin,
             dropped=renaming.dropped,
             arch={
-                "pool": "mean_fc_norm" if averaged else "class_token",
+                "pool": _pool(bare),
                 "position_resize": "bicubic",
                 "swiglu": "layers.0.ffn.w12.weight" in bare,
                 **_small(renaming.tensors),
@@ -82,12 +80,23 @@ class OpenmmlabFormat(Format):
         )
 
 
+def is_vit(names: Iterable[str]) -> bool:
+    """Whether the names are those of mmpretrain's ViT, with `backbone.` before them or without."""
+    return {name.removeprefix(PREFIX) for name in names} >= _MARKS
+
+
+def has_classifier(names: Iterable[str]) -> bool:
+    """Whether a classifier is among them that is one layer."""
+    return any(name.startswith(tuple(_CLASSIFIERS)) for name in names)
+
+
+def _pool(names: Collection[str]) -> str:
+    if "ln2.weight" in names:
+        return "mean_fc_norm"
+    return "class_token" if "cls_token" in names else "mean"
+
+
 def _check(names: set[str], checkpoint: Checkpoint) -> None:
-    if "cls_token" not in names:
-        raise LoadError(
-            f"{checkpoint.path}: a ViT of OpenMMLab without a class token, as mmpose has it, with "
-            "patches two pixels further out than any family here builds; give an encoder with one"
-        )
     if {"ln1.weight", "ln2.weight"} <= names:
         raise LoadError(
             f"{checkpoint.path} has a norm before the mean and one after it (ln1, ln2), which no "
@@ -101,8 +110,9 @@ def _small(tensors: Mapping[str, Tensor]) -> dict[str, int]:
     return {"num_heads": 8} if first is not None and first.shape == (3 * 768, 768) else {}
 
 
-def _renamed(name: str) -> str:
+def renamed(name: str) -> str:
     """Return the name in the Backbone; under `encoder.` what is unknown."""
+    name = name.removeprefix(PREFIX)
     if name.startswith("ln2."):
         return name.replace("ln2", "fc_norm", 1)
     for pattern, new in _RENAMED:
