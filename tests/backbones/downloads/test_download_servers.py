@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import http.client
 import socket
 import time
+import urllib.request
 from dataclasses import replace
 
 import pytest
@@ -49,6 +51,24 @@ def test_redirections_lead_to_https_only_and_come_to_an_end(site, entry, folder)
     site.behaviours = [status(302, Location="/moved")]
     assert fetch.get(entry).read_bytes() == DATA
     refused(replace(entry, file="x.pth", source="http://mirror.invalid/x"), "expected an https")
+
+
+def test_nothing_leads_from_https_to_http(site, entry, folder, monkeypatch):
+    """Not to this machine either, whose plain server stands for one with TLS here."""
+    monkeypatch.setattr(
+        urllib.request.HTTPSHandler,
+        "https_open",
+        lambda self, request: self.do_open(http.client.HTTPConnection, request),
+    )
+    plain = entry.source
+    safe = replace(entry, source=plain.replace("http:", "https:"))
+    site.behaviours = [status(302, Location=plain)]
+    assert refused(safe, f"leads to {plain}, which is not https").startswith(safe.source)
+    site.behaviours = [status(302, Location="/moved"), status(302, Location=plain)]
+    refused(safe, f"leads to {plain}, which is not https")
+    assert len(site.requests) == 3 and left(folder) == []
+    site.behaviours = [status(302, Location=safe.source)]
+    assert fetch.get(entry).read_bytes() == DATA
 
 
 @pytest.mark.parametrize("stalled", [send(HALF, then="stall"), silent], ids=["body", "answer"])
