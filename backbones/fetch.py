@@ -52,6 +52,7 @@ def locate(name_or_path: str, progress: Progress | None = None) -> Located:
     Raises:
         LoadError: an unknown name, or a file that cannot be had.
     """
+    offer = outside(name_or_path)
     entry = catalogue().get(name_or_path)
     if entry is not None:
         return _named(entry, progress)
@@ -68,7 +69,7 @@ def locate(name_or_path: str, progress: Progress | None = None) -> Located:
             f"{name_or_path!r} is an objective; which encoder stands for it depends on the scale: "
             f"{', '.join(sorted(set(objectives()[name_or_path].values())))}"
         )
-    if offer := outside(name_or_path):
+    if offer:
         raise LoadError(f"{offer.who} comes with that package: there is no file to look for")
     raise unknown(name_or_path)
 
