@@ -26,7 +26,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if not is_safe(newurl):
+        # On this machine too: what was asked for over TLS comes over TLS, or from nobody.
+        downgraded = urlsplit(req.full_url).scheme == "https" and urlsplit(newurl).scheme != "https"
+        if downgraded or not is_safe(newurl):
             fp.close()
             raise LoadError(
                 f"{req.full_url} leads to {newurl}, which is not https; download it by hand"

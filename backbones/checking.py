@@ -75,7 +75,7 @@ def check(
     if outside(str(path)):
         return _checked(load(path, arch=arch), None, None)
     located = fetch.locate(str(path), progress)
-    checkpoint = files.read(located.path)
+    checkpoint = files.read(located.path, located.fingerprint)
     return _checked(load(path, arch=arch), located.path, checkpoint)
 
 

@@ -14,6 +14,7 @@ import urllib.error
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from backbones.answers import (
     Broken,
@@ -27,6 +28,8 @@ from backbones.answers import (
 )
 from backbones.errors import LoadError
 from backbones.partial import Part
+
+Accepted = TypeVar("Accepted")
 
 Progress = Callable[[int, int | None], None]
 """Called with (bytes so far, bytes in all or None); first before any of this call's have come."""
@@ -53,10 +56,10 @@ PATIENCE = Patience()
 def download(
     source: str,
     path: Path,
-    accept: Callable[[Path], None],
+    accept: Callable[[Path], Accepted],
     progress: Progress | None = None,
     patience: Patience | None = None,
-) -> None:
+) -> Accepted:
     """Download a file; one process at a time may do so for one `path`.
 
     Args:
@@ -65,6 +68,9 @@ def download(
         accept: raises LoadError for a file that is not the right one, which is then removed.
         progress: told how far it is.
         patience: with the server; `PATIENCE` if None.
+
+    Returns:
+        What `accept` returns; renaming changes nothing that a `fingerprints.Stamp` has.
 
     Raises:
         LoadError: no connection, a refusal, a page in place of the file, a transfer that breaks off
@@ -78,11 +84,12 @@ def download(
         path.parent.mkdir(parents=True, exist_ok=True)
         _complete(source, part, progress or (lambda _, __: None), patience)
         try:
-            accept(part.path)
+            accepted = accept(part.path)
         except LoadError:
             part.remove()
             raise
         part.path.replace(path)
+        return accepted
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise LoadError(

@@ -171,12 +171,18 @@ def resolve(name: str, scale: str) -> str:
 def outside(name: str) -> Offer | None:
     """Return who offers an encoder of that name from another package (`backbones.outside`).
 
+    A name that has a meaning here keeps it; `RefusedOffer` warns of an offer under it.
+
     Raises:
-        LoadError: a name that has a meaning here, or that several packages offer.
+        LoadError: a name that several packages offer.
     """
+    return offered(GROUP, name, {name} if is_taken(name) else ())
+
+
+def is_taken(name: str) -> bool:
+    """Whether a name has a meaning here, so that no package can offer an encoder under it."""
     # `random` is what the application calls the control without pre-training.
-    taken = {*catalogue(), *objectives(), "random"}
-    return offered(GROUP, name, {name} if is_timm_name(name) else taken)
+    return is_timm_name(name) or name in {*catalogue(), *objectives(), "random"}
 
 
 def is_timm_name(name: str) -> bool:
@@ -207,7 +213,8 @@ def depends_on_scale(objective: str) -> LoadError:
 
 def unknown(name: str) -> LoadError:
     """Return the error for a name that nothing has, with the nearest ones."""
-    names = [*catalogue(), *objectives(), *(offer.name for offer in offers(GROUP))]
+    theirs = [offer.name for offer in offers(GROUP) if not is_taken(offer.name)]
+    names = [*catalogue(), *objectives(), *theirs]
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
     hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(names)}."
     return LoadError(f"unknown encoder {name!r}; {hint} A file is given by its path.")

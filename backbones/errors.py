@@ -14,3 +14,10 @@ class LoadError(ValueError):
 
 def _printable(letter: str) -> str:
     return letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+
+
+class RefusedOffer(UserWarning):
+    """An installed package offers a name that has a meaning here: the name keeps its meaning.
+
+    Whoever uses the name is told, as nobody is whose package is passed over in silence.
+    """

@@ -13,7 +13,8 @@ from typing import Any
 from backbones.download import Progress, download
 from backbones.entries import Entry, catalogue, is_path, is_timm_name, objectives, outside, unknown
 from backbones.errors import LoadError
-from backbones.hashes import digest, recorded_sha256, verify
+from backbones.fingerprints import Fingerprint
+from backbones.hashes import is_known, matches, recorded_sha256, remember, verify
 from backbones.partial import Part
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors", ".tar", ".ckpt")
@@ -29,12 +30,16 @@ class Located:
         path: its file.
         entry: its row in the catalogue, if it is named there.
         arch: fields of the architecture that the name implies.
+        fingerprint: of an encoder of the catalogue, as it was verified.
+        notes: what could not be verified of it.
     """
 
     name: str
     path: Path
     entry: Entry | None = None
     arch: dict[str, Any] = field(default_factory=dict)
+    fingerprint: Fingerprint | None = None
+    notes: tuple[str, ...] = ()
 
 
 def locate(name_or_path: str, progress: Progress | None = None) -> Located:
@@ -47,9 +52,10 @@ def locate(name_or_path: str, progress: Progress | None = None) -> Located:
     Raises:
         LoadError: an unknown name, or a file that cannot be had.
     """
+    offer = outside(name_or_path)
     entry = catalogue().get(name_or_path)
     if entry is not None:
-        return Located(name_or_path, get(entry, progress), entry)
+        return _named(entry, progress)
     if is_timm_name(name_or_path):
         from backbones.timm_names import locate_timm
 
@@ -63,7 +69,7 @@ def locate(name_or_path: str, progress: Progress | None = None) -> Located:
             f"{name_or_path!r} is an objective; which encoder stands for it depends on the scale: "
             f"{', '.join(sorted(set(objectives()[name_or_path].values())))}"
         )
-    if offer := outside(name_or_path):
+    if offer:
         raise LoadError(f"{offer.who} comes with that package: there is no file to look for")
     raise unknown(name_or_path)
 
@@ -119,39 +125,65 @@ def get(entry: Entry, progress: Progress | None = None) -> Path:
     Raises:
         LoadError: it is not there and cannot be had, or it is not the one that it should be.
     """
-    if entry.shipped and not entry.shipped_path.is_file():
-        raise LoadError(
-            f"{entry.name} is not in this installation: {entry.shipped_path} is missing"
-        )
-    there = [entry.shipped_path] if entry.shipped else [f / entry.file for f in folders()]
-    for path in there:
-        if path.is_file():
-            verify(path, entry, _record(entry))
-            return path
-    return _by_hash(entry) or _fetch(entry, checkpoints() / entry.file, progress)
+    return _named(entry, progress).path
+
+
+def _named(entry: Entry, progress: Progress | None) -> Located:
+    if entry.shipped:
+        if not entry.shipped_path.is_file():
+            raise LoadError(
+                f"{entry.name} is not in this installation: {entry.shipped_path} is missing"
+            )
+        found = verify(entry.shipped_path, entry, _record(entry))
+        return Located(entry.name, entry.shipped_path, entry, fingerprint=found)
+    own, cached = own_folder(), checkpoints() / entry.file
+    if own is not None and (own / entry.file).is_file():
+        found = verify(own / entry.file, entry, _record(entry))
+        return _owned(own / entry.file, entry, found)
+    if cached.is_file():
+        return Located(entry.name, cached, entry, fingerprint=_accepted(cached, entry))
+    if own is not None and (known := _by_hash(own, entry)):
+        return _owned(known[0], entry, known[1])
+    return Located(entry.name, cached, entry, fingerprint=_fetch(entry, cached, progress))
 
 
 def _record(entry: Entry) -> Path:
     return checkpoints() / f"{entry.file}.sha256"
 
 
-def _by_hash(entry: Entry) -> Path | None:
-    """Find the file in the user's own folder under another name.
+def _accepted(path: Path, entry: Entry, called: str | None = None) -> Fingerprint:
+    """Verify what was fetched, by a download or by hand into the cache: what later ones of that
+    name are compared with."""
+    found = verify(path, entry, _record(entry), called)
+    remember(found, entry, _record(entry))
+    return found
 
-    The folders below it are looked through too. A file that cannot be read matches nothing.
+
+def _owned(path: Path, entry: Entry, found: Fingerprint) -> Located:
+    """Say of a file of the user's own how far it is known to be the published one.
+
+    Its hash is no record for others: it may be a file that was never published.
     """
-    own = own_folder()
-    wanted = entry.sha256 or recorded_sha256(_record(entry))
-    if own is None or wanted is None:
+    notes: tuple[str, ...] = ()
+    if not entry.sha256 and recorded_sha256(_record(entry)) is None:
+        begins = entry.sha256_prefix or entry.md5_prefix
+        compared = "only the beginning of its hash" if begins else "no hash of it"
+        notes = (f"the user's own file {path.name}: {compared} is published to compare with",)
+    return Located(entry.name, path, entry, fingerprint=found, notes=notes)
+
+
+def _by_hash(own: Path, entry: Entry) -> tuple[Path, Fingerprint] | None:
+    """Find the file in the user's own folder, or in one below it, under another name."""
+    if not is_known(entry, _record(entry)):
         return None
     for path in sorted(own.rglob("*")):
-        fits = path.suffix in SUFFIXES and path.is_file() and os.access(path, os.R_OK)
-        if fits and digest(path) == wanted:
-            return path
+        fits = path.suffix in SUFFIXES and path.is_file()
+        if fits and (found := matches(path, entry, _record(entry))):
+            return path, found
     return None
 
 
-def _fetch(entry: Entry, path: Path, progress: Progress | None) -> Path:
+def _fetch(entry: Entry, path: Path, progress: Progress | None) -> Fingerprint:
     put = f"put it at {path}, or as {path.name} into a folder given with --weights-dir"
     if entry.by_hand:
         raise LoadError(f"{entry.name} has to be downloaded by hand: {entry.address}; {put}")
@@ -161,15 +193,13 @@ def _fetch(entry: Entry, path: Path, progress: Progress | None) -> Path:
             f"{put}, or leave out --offline (HARNESS_OFFLINE)"
         )
 
-    def accept(part: Path) -> None:
-        verify(part, entry, _record(entry), called=entry.source)
+    def accept(part: Path) -> Fingerprint:
+        return _accepted(part, entry, called=entry.source)
 
     with _alone(entry, path, progress):
         if path.is_file():  # from another process, for which this one has waited
-            verify(path, entry, _record(entry))
-        else:
-            download(entry.source, path, accept, progress)
-    return path
+            return _accepted(path, entry)
+        return download(entry.source, path, accept, progress)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from backbones.errors import LoadError
+from backbones.fingerprints import Fingerprint, Stamp, fingerprint, require_unchanged, stamps
 from backbones.safetensors_files import index_in, read_shards, read_single, shards_of
 from backbones.torch_files import check_amount, read_torch
 
@@ -43,6 +44,8 @@ class Checkpoint:
         metadata: strings beside the tensors of a safetensors file.
         beside: other top-level keys of the file.
         notes: what was done in reading.
+        stamps: of the file, or of the shards, from before they were read or verified. Tensors may
+            be views of the file: whoever has copied them calls `require_unchanged`.
     """
 
     path: Path
@@ -54,20 +57,32 @@ class Checkpoint:
     metadata: dict[str, str]
     beside: tuple[str, ...]
     notes: tuple[str, ...]
+    stamps: Mapping[Path, Stamp] = field(default_factory=dict)
+
+    def require_unchanged(self) -> None:
+        """Make sure that what was copied out of the file is what its hash is of.
+
+        Raises:
+            LoadError: the file has changed since.
+        """
+        require_unchanged(self.stamps)
 
 
-def read(path: Path) -> Checkpoint:
+def read(path: Path, verified: Fingerprint | None = None) -> Checkpoint:
     """Read a checkpoint: safetensors, whole or in shards, or what torch.save writes.
 
     Args:
         path: the file, zip or legacy pickle where it is torch's; of a checkpoint in shards its
             index, or the folder with the index.
+        verified: what is known of the file already, which is then not hashed again.
 
     Raises:
         LoadError: no such file, no checkpoint, damaged, without weights, or with code in it.
     """
     path = index_in(path) if _is_folder(path) else path
     container = sniff(path)
+    parts = list(shards_of(path)) if container == "safetensors index" else [path]
+    before = {path: verified.stamp} if verified else stamps(parts)
     metadata: dict[str, str] = {}
     content: Any
     if container == "safetensors index":
@@ -78,14 +93,17 @@ def read(path: Path) -> Checkpoint:
         content = read_torch(path, container)
     wrapper, state, beside = _unwrap(content, path)
     if container.startswith("torch"):
-        check_amount(state, path)
+        check_amount(state, path, before[path].size)
     _check_names(state, path)
     stripped = all(name.startswith("module.") for name in state)
     if stripped:
         state = {name.removeprefix("module."): value for name, value in state.items()}
     tensors, notes = _as_float32(state, path)
-    sha256 = _sha256(path, container)
-    return Checkpoint(path, sha256, container, wrapper, stripped, tensors, metadata, beside, notes)
+    sha256 = verified.sha256 if verified else _sha256(parts, container)
+    require_unchanged(before)
+    return Checkpoint(
+        path, sha256, container, wrapper, stripped, tensors, metadata, beside, notes, before
+    )
 
 
 def sniff(path: Path, called: str | None = None) -> str:
@@ -129,16 +147,11 @@ def sniff(path: Path, called: str | None = None) -> str:
     )
 
 
-def file_sha256(path: Path) -> str:
-    """Return the hash of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sha256(path: Path, container: str) -> str:
+def _sha256(parts: list[Path], container: str) -> str:
+    hashes = [fingerprint(part).sha256 for part in parts]
     if container != "safetensors index":
-        return file_sha256(path)
-    return hashlib.sha256("".join(map(file_sha256, shards_of(path))).encode()).hexdigest()
+        return hashes[0]
+    return hashlib.sha256("".join(hashes).encode()).hexdigest()
 
 
 def _is_folder(path: Path) -> bool:

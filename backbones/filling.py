@@ -23,6 +23,7 @@ def fill(backbone: Backbone, path: str | Path) -> None:
     """
     checkpoint = files.read(Path(path))
     assign(backbone, checkpoint.tensors, frozenset(), str(path))
+    checkpoint.require_unchanged()
     backbone.spec = replace(backbone.spec, sha256=checkpoint.sha256)
     backbone.key_report = KeyReport(
         format="own",

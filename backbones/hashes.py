@@ -1,52 +1,101 @@
-"""Whether a file is the published one: its hash, or the one it had when it first came."""
+"""Whether a file is the published one: its hash, or the one it had when it was fetched."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from backbones.entries import Entry
 from backbones.errors import LoadError
+from backbones.fingerprints import Fingerprint, fingerprint
 
 
-def verify(path: Path, entry: Entry, record: Path, called: str | None = None) -> None:
-    """Compare a file with what its owners publish and with the hash recorded on first use, which
-    is recorded now where none is.
+def verify(path: Path, entry: Entry, record: Path, called: str | None = None) -> Fingerprint:
+    """Compare a file with what its owners publish, and with the hash recorded of the one that was
+    fetched, where they publish no whole SHA-256.
 
     Args:
         path: the file.
         entry: what it is to be.
-        record: where the hash of its first use stands, wherever the file itself lies.
+        record: where the hash of the fetched file stands, wherever this file lies.
         called: what messages call a file that has just been downloaded; its path if None.
+
+    Returns:
+        The hashes of the file, which is read once for all of them.
 
     Raises:
         LoadError: it is another file, no checkpoint, or cannot be read.
     """
     if entry.size:
         _check_size(path, entry.size, entry.name, called)
-    sha256 = digest(path)
-    recorded = None if entry.sha256 else recorded_sha256(record)
+    found = fingerprint(path, md5=bool(entry.md5_prefix))
     hint = "try again, or get it by hand" if called else "remove it, then fetch it again"
     published = f"expected the published {entry.name}; {hint}"
     first = f"as on its first use; {published}, or delete {record} where its owners replaced it"
-    checks = [
-        ("MD5", digest(path, "md5") if entry.md5_prefix else "", entry.md5_prefix, published),
-        ("SHA-256", sha256, entry.sha256 or entry.sha256_prefix, published),
-        ("SHA-256", sha256, recorded, first),
-    ]
-    for kind, found, expected, advice in checks:
-        if expected and not found.startswith(expected):
-            _refuse_other_content(path, called)
-            digits = min(12, len(expected))
-            raise LoadError(
-                f"{called or path} has {kind} {found[:digits]}, not {expected[:digits]}; {advice}"
-            )
-    if recorded is None and not entry.sha256:
+    for kind, has, expected, said_by in _differences(found, entry, record):
+        _refuse_other_content(path, called)
+        advice = first if said_by == "record" else published
+        digits = min(12, len(expected))
+        raise LoadError(
+            f"{called or path} has {kind} {has[:digits]}, not {expected[:digits]}; {advice}"
+        )
+    if not entry.sha256:
         # A page or an empty file would otherwise be what all later ones are compared with.
         _refuse_other_content(path, called)
-        _record(sha256, record)
+    return found
+
+
+def remember(found: Fingerprint, entry: Entry, record: Path) -> None:
+    """Record the hash of a fetched file, where none is published and none was recorded yet.
+
+    Raises:
+        LoadError: the record cannot be read.
+    """
+    if not entry.sha256 and recorded_sha256(record) is None:
+        _record(found.sha256, record)
+
+
+def is_known(entry: Entry, record: Path) -> bool:
+    """Whether anything tells the file from others: a hash, whole or its beginning.
+
+    Raises:
+        LoadError: the record cannot be read.
+    """
+    published = entry.sha256 or entry.sha256_prefix or entry.md5_prefix
+    return bool(published or recorded_sha256(record))
+
+
+def matches(path: Path, entry: Entry, record: Path) -> Fingerprint | None:
+    """Return the hashes of a file that is the one looked for by all that is known of its hash; None
+    for another, and for one that cannot be read or is just being written.
+
+    Raises:
+        LoadError: the record cannot be read.
+    """
+    try:
+        if entry.size and path.stat().st_size != entry.size:
+            return None
+        found = fingerprint(path, md5=bool(entry.md5_prefix))
+    except (OSError, LoadError):
+        return None
+    return None if any(_differences(found, entry, record)) else found
+
+
+def _differences(
+    found: Fingerprint, entry: Entry, record: Path
+) -> Iterator[tuple[str, str, str, str]]:
+    """Yield kind, the file's hash, the one expected, and who says so, where they differ."""
+    recorded = None if entry.sha256 else recorded_sha256(record)
+    checks = [
+        ("MD5", found.md5, entry.md5_prefix, "owners"),
+        ("SHA-256", found.sha256, entry.sha256 or entry.sha256_prefix, "owners"),
+        ("SHA-256", found.sha256, recorded, "record"),
+    ]
+    for kind, has, expected, said_by in checks:
+        if expected and not has.startswith(expected):
+            yield kind, has, expected, said_by
 
 
 def _check_size(path: Path, size: int, name: str, called: str | None) -> None:
@@ -59,23 +108,8 @@ def _check_size(path: Path, size: int, name: str, called: str | None) -> None:
         )
 
 
-def digest(path: Path, kind: str = "sha256") -> str:
-    """Return the hash of a file in hexadecimal digits.
-
-    Raises:
-        LoadError: it cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, kind).hexdigest()
-    except OSError as error:
-        raise LoadError(
-            f"{path} cannot be read: {error.strerror}; mend its permissions or fetch it again"
-        ) from error
-
-
 def recorded_sha256(record: Path) -> str | None:
-    """Return the hash that was recorded on first use.
+    """Return the hash that was recorded of the fetched file.
 
     Raises:
         LoadError: the record cannot be read.

@@ -72,7 +72,7 @@ def load(
         wished = None if input_size is None else as_size(input_size, "input_size")
         return outside.load(offer, wished, rate, removed, given, keep)
     located = fetch.locate(str(name_or_path), progress)
-    checkpoint = files.read(located.path)
+    checkpoint = files.read(located.path, located.fingerprint)
     overrides = {**located.arch, **given}
     wanted = overrides.pop("format", located.entry.format if located.entry else None)
     layout, reason = recognise(checkpoint, wanted)
@@ -94,12 +94,13 @@ def load(
         account.drop(prefixes, rule)
     size = as_size(shape["image_size"] if input_size is None else input_size, "input_size")
     fitted = family.fit(account.tensors, shape, size)
-    notes = dict.fromkeys(checkpoint.notes + parsed.notes + described.notes + said)
+    notes = dict.fromkeys(located.notes + checkpoint.notes + parsed.notes + described.notes + said)
     name = located.entry.name if located.entry else parsed.name or located.name
     spec = _spec(name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
     backbone = _build(family, spec, size, rate, keep)
     fresh = family.fresh | described.fresh
     created = assign(backbone, fitted.tensors, fresh, str(located.path))
+    checkpoint.require_unchanged()
     backbone.key_report = account.report(layout.name, reason, fitted.converted, created, checkpoint)
     backbone.seal()
     return backbone.eval()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
-from backbones.errors import LoadError
+from backbones.errors import LoadError, RefusedOffer
 
 
 @dataclass(frozen=True)
@@ -51,23 +52,30 @@ def offers(group: str) -> list[Offer]:
 
 
 def offered(group: str, name: str, taken: Collection[str]) -> Offer | None:
-    """Return who offers `name`, or None.
+    """Return who offers `name`, or None; warn with `RefusedOffer` where the name is taken.
 
     Args:
         group: of entry points.
         name: what is asked for.
-        taken: names that this package gives itself: nobody may offer them.
+        taken: names that the harness has itself: what is offered under them is refused.
 
     Raises:
-        LoadError: the name is taken, or several packages offer it: nobody decides in silence.
+        LoadError: several packages offer it: nobody decides in silence.
     """
     found = [offer for offer in offers(group) if offer.name == name]
-    if found and name in taken:
-        raise LoadError(f"{found[0].who} has a name that is taken; {_REMEDY}")
+    if name in taken:
+        for offer in found:
+            warnings.warn(refusal(offer), RefusedOffer, stacklevel=2)
+        return None
     if len(found) > 1:
         packages = ", ".join(offer.package for offer in found)
         raise LoadError(f"`{name}` is offered by several packages ({packages}); {_REMEDY}")
     return found[0] if found else None
+
+
+def refusal(offer: Offer) -> str:
+    """Return the line on an offer whose name is taken."""
+    return f"{offer.who} has a name that is taken and is not used; {_REMEDY}"
 
 
 _REMEDY = "uninstall the package, or have its entry point renamed"

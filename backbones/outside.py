@@ -16,10 +16,10 @@ import torch
 from backbones.arguments import Size
 from backbones.conformity import BrokenRule, check_cheaply, holds
 from backbones.contract import Backbone
-from backbones.entries import outside
+from backbones.entries import is_taken, outside
 from backbones.errors import LoadError
-from backbones.families import GROUP, is_family
-from backbones.offers import Offer, offers, said
+from backbones.families import FAMILIES, GROUP, is_family
+from backbones.offers import Offer, offers, refusal, said
 
 
 def listing() -> list[tuple[str, str, str]]:
@@ -75,11 +75,15 @@ def load(
 
 
 def _about(offer: Offer) -> str:
+    if is_taken(offer.name):
+        return f"cannot be used: {refusal(offer)}"
     try:
         outside(offer.name)
         found = offer.get()
     except LoadError as error:
         return f"cannot be used: {error}"
+    if is_family(found) and offer.name in FAMILIES:
+        return f"cannot be used: {refusal(offer)}"
     words = (inspect.getdoc(found) or "").partition("\n")[0]
     return f"family of architectures: {words}" if is_family(found) else words
 

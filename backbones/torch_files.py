@@ -45,14 +45,18 @@ def read_torch(path: Path, container: str) -> Any:
         ) from error
 
 
-def check_amount(state: Mapping[Any, Any], path: Path) -> None:
+def check_amount(state: Mapping[Any, Any], path: Path, size: int) -> None:
     """Compare the tensors with the file: by strides of 0 a few bytes pass for any number.
+
+    Args:
+        state: the tensors.
+        path: the file.
+        size: of the file in bytes.
 
     Raises:
         LoadError: together they have more elements than the file has bytes.
     """
     elements = sum(value.numel() for value in state.values() if isinstance(value, Tensor))
-    size = path.stat().st_size
     if elements > size:
         raise LoadError(
             f"{path} claims tensors of {elements} elements, but has only {size} bytes; expanded "

@@ -34,7 +34,7 @@ def download_shown(name: str, console: Console) -> Iterator[Progress]:
             if advance is None:
                 shown = _mib(done)
                 if entry is not None:
-                    console.header(f"fetching {name}", terms(entry, total))
+                    console.header(f"fetching {name}", terms(entry, total or entry.size))
                 whole = None if total is None else _mib(total)
                 advance = stack.enter_context(console.phase(f"fetch {name}", whole, "MiB", shown))
             # Bytes come in thousands of pieces, and one step of a bar is enough a MiB.

@@ -12,7 +12,7 @@ from inspect import getdoc
 from typing import TYPE_CHECKING
 
 from backbones.errors import LoadError
-from backbones.offers import Offer, offered, offers, said
+from backbones.offers import Offer, offered, offers, refusal, said
 from harness.errors import UserError
 
 if TYPE_CHECKING:
@@ -40,8 +40,8 @@ def unknown(kind: str, name: str, known: list[str], command: str) -> UnknownName
 
 
 def task_names() -> list[str]:
-    """The names of all tasks, ours first."""
-    return [*TASKS, *(offer.name for offer in offers(GROUP))]
+    """The names of all tasks, ours first; an offer under one of these adds none."""
+    return list(dict.fromkeys([*TASKS, *(offer.name for offer in offers(GROUP))]))
 
 
 def others() -> list[tuple[str, str]]:
@@ -50,6 +50,8 @@ def others() -> list[tuple[str, str]]:
 
 
 def _about(offer: Offer) -> str:
+    if offer.name in TASKS:
+        return f"cannot be used: {refusal(offer)}"
     try:
         found = task(offer.name)
     except UserError as error:
@@ -59,7 +61,8 @@ def _about(offer: Offer) -> str:
 
 @cache
 def task(name: str) -> Task:
-    """The task of that name.
+    """The task of that name; ours where another package offers one under the same, of which
+    `RefusedOffer` warns.
 
     Raises:
         UnknownNameError: with the nearest names.

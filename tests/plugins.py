@@ -54,6 +54,12 @@ def offer(site: Path, group: str, name: str, code: str, package: str = "") -> No
     (described / "entry_points.txt").write_text(point)
 
 
+def offer_more(site: Path, package: str, group: str, name: str) -> None:
+    """Have a package of `offer` offer something else of its module too."""
+    with (site / f"{package}-1.0.dist-info" / "entry_points.txt").open("a") as file:
+        file.write(f"[{group}]\n{name} = {package}_module:{name}\n")
+
+
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What is said of a command that the user can mend: one line, exit code 2."""
     capsys.readouterr()
@@ -65,6 +71,11 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 
 def shown(capsys: pytest.CaptureFixture[str], *words: str) -> str:
     """What a command that ends well prints."""
+    return both(capsys, *words)[0]
+
+
+def both(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[str, str]:
+    """What a command that ends well prints, and what it says beside that."""
     capsys.readouterr()
     assert call(words) == 0
-    return capsys.readouterr().out
+    return capsys.readouterr()

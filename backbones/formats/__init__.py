@@ -86,7 +86,10 @@ def recognise(checkpoint: Checkpoint, wanted: str | None = None) -> tuple[Format
 
 
 def _known() -> tuple[dict[str, Format], dict[str, str]]:
-    """Return every layout, and why those of other packages cannot be had that cannot."""
+    """Return every layout, and why those of other packages cannot be had that cannot.
+
+    A name of the table keeps its layout; `RefusedOffer` warns of an offer under it.
+    """
     found: dict[str, Format] = {}
     broken: dict[str, str] = {}
     for name, target in FORMATS.items():
@@ -94,8 +97,8 @@ def _known() -> tuple[dict[str, Format], dict[str, str]]:
         found[name] = getattr(import_module(module), attribute)()
     for offer in offers(GROUP):
         try:
-            offered(GROUP, offer.name, FORMATS)
-            found[offer.name] = offer.get()()
+            if offered(GROUP, offer.name, FORMATS):
+                found[offer.name] = offer.get()()
         except LoadError as error:
             broken[offer.name] = str(error)
     return found, broken

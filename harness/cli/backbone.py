@@ -90,17 +90,18 @@ def fetch(
 def _fetch(name: str) -> dict[str, Any]:
     """Where the file lies, its hash, and on what terms it is had."""
     from backbones.fetch import locate
-    from backbones.hashes import digest
+    from backbones.fingerprints import fingerprint
     from harness.console import Console
     from harness.fetching import download_shown
 
     with download_shown(name, Console()) as progress:
         located = locate(name, progress)
+    found = located.fingerprint or fingerprint(located.path)
     terms = located.entry
     return {
         "name": name,
         "file": str(located.path),
-        "sha256": digest(located.path),
+        "sha256": found.sha256,
         "size": located.path.stat().st_size,
         "licence": terms.licence if terms else None,
         "source": terms.source if terms else None,

@@ -131,7 +131,7 @@ def page(name: str) -> str:
         ("source", entry.address + (", by hand" if entry.by_hand else "")),
         ("file", f"{said['path']}: {'here' if said['here'] else 'not here'}"),
         ("hash", _hash(entry)),
-        ("size", f"{entry.size:,} bytes" if entry.size else "unknown"),
+        ("size", _size(entry)),
         ("evidence", entry.evidence),
     ]
     return "\n\n".join([f"{name}\n{aligned(rows)}", *map(_pair, pairs(name))])
@@ -180,11 +180,19 @@ def _three(values: tuple[float, float, float]) -> str:
     return " ".join(str(value) for value in values)
 
 
+def _size(entry: Entry) -> str:
+    if entry.size:
+        return f"{entry.size:,} bytes"
+    if entry.by_hand:
+        return "not published; the page of the download tells it"
+    return "not published; the server tells it, and fetching shows it before anything comes"
+
+
 def _hash(entry: Entry) -> str:
     if entry.sha256:
         return f"SHA-256 {entry.sha256}"
     if entry.sha256_prefix:
-        return f"SHA-256 {entry.sha256_prefix}..., as published; the rest is recorded on first use"
+        return f"SHA-256 {entry.sha256_prefix}..., as published; the rest is recorded when fetched"
     if entry.md5_prefix:
-        return f"MD5 {entry.md5_prefix}..., as published; SHA-256 is recorded on first use"
-    return "none published; SHA-256 is recorded on first use"
+        return f"MD5 {entry.md5_prefix}..., as published; SHA-256 is recorded when fetched"
+    return "none published; SHA-256 is recorded when fetched"

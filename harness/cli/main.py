@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.cli.commands import COMMANDS, overview
 from harness.cli.errors import CTRL_C, DONE, conclude
+from harness.cli.notes import noted
 
 if TYPE_CHECKING:
     import typer
@@ -22,7 +23,8 @@ def main() -> int:
 def call(arguments: Sequence[str]) -> int:
     """Run one command; errors are printed and become the exit code of design section 5."""
     try:
-        return _call(list(arguments))
+        with noted():
+            return _call(list(arguments))
     except SystemExit:
         raise
     except BaseException as error:

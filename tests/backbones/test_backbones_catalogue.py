@@ -16,7 +16,7 @@ import backbones
 from backbones import fetch
 from backbones.families import FAMILIES, family
 from backbones.formats import FORMATS
-from backbones.hashes import verify
+from backbones.hashes import remember, verify
 
 
 @pytest.fixture(autouse=True)
@@ -141,19 +141,19 @@ def test_runs_that_start_together_do_not_share_a_file(monkeypatch, present):
     """A run that is in the middle of writing loses nothing to another that does the same."""
     path, known = present
     replace_file, own = Path.replace, os.getpid()
+    recorded = path.with_name(path.name + ".sha256")
     names = []
 
     def other_run_first(part, target):
         names.append(part.name)
         if len(names) == 1:
             monkeypatch.setattr(os, "getpid", lambda: own + 1)
-            verify(path, known, path.with_name(path.name + ".sha256"))
+            remember(verify(path, known, recorded), known, recorded)
         return replace_file(part, target)
 
     monkeypatch.setattr(Path, "replace", other_run_first)
-    verify(path, known, path.with_name(path.name + ".sha256"))
+    remember(verify(path, known, recorded), known, recorded)
     assert len(set(names)) == 2
-    recorded = path.with_name(path.name + ".sha256")
     assert recorded.read_text().strip() == hashlib.sha256(path.read_bytes()).hexdigest()
     assert sorted(path.parent.iterdir()) == sorted([path, recorded])
 

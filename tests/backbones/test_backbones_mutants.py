@@ -13,7 +13,7 @@ import pytest
 import torch
 
 import backbones
-from backbones import fetch, hashes
+from backbones import fetch, fingerprints
 from tests.backbones import mutants
 from tests.backbones.mutants import hostile, pickles
 
@@ -110,7 +110,7 @@ def test_what_no_content_tells_the_hash_does(kind, tmp_path, monkeypatch):
     """A file that somebody might have trained loads as such, but not by the name of another."""
     entry = backbones.catalogue()["simmim_vit_base"]
     original = mutants.FIXTURES / "simmim_vit" / "checkpoint.pth"
-    entry = replace(entry, sha256=hashes.digest(original))
+    entry = replace(entry, sha256=fingerprints.fingerprint(original).sha256)
     monkeypatch.setenv("HARNESS_WEIGHTS", str(tmp_path))
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("backbones.fetch.catalogue", lambda: {entry.name: entry})

@@ -46,11 +46,33 @@ def cached(entry: backbones.Entry) -> Path:
 def test_by_its_published_name(own, simmim_file):
     path = own / backbones.catalogue()[NAME].file
     shutil.copy(simmim_file, path)
-    assert fetch.locate(NAME) == fetch.Located(NAME, path, backbones.catalogue()[NAME])
+    located = fetch.locate(NAME)
+    assert (located.name, located.path) == (NAME, path)
+    assert located.entry == backbones.catalogue()[NAME]
     assert [p.name for p in own.iterdir()] == [path.name]  # nothing of ours beside it
-    assert (fetch.checkpoints() / f"{path.name}.sha256").is_file()
-    path.write_bytes(path.read_bytes() + b" ")
-    with pytest.raises(backbones.LoadError, match=rf"^{path} has SHA-256 .*on its first use"):
+
+
+def test_a_file_of_one_s_own_is_no_standard_for_others(own, data):
+    """Whoever trained it gave it a name that a later download of that name must not fail for."""
+    known = backbones.catalogue()[NAME]
+    (own / known.file).write_bytes(data + b" ")
+    for content in (data + b" ", data):
+        (own / known.file).write_bytes(content)
+        located = fetch.locate(NAME)
+        assert located.fingerprint.sha256 == hashlib.sha256(content).hexdigest()
+        assert located.notes == (
+            f"the user's own file {known.file}: no hash of it is published to compare with",
+        )
+    assert not fetch.checkpoints().exists()
+    spec = backbones.load(NAME).spec
+    assert spec.notes[0] == located.notes[0] and spec.sha256 == located.fingerprint.sha256
+    (own / known.file).unlink()
+    cached(known).write_bytes(data)
+    assert fetch.locate(NAME).notes == ()
+    (own / known.file).write_bytes(data)
+    assert fetch.locate(NAME).notes == ()  # the one that was fetched
+    (own / known.file).write_bytes(data + b" ")
+    with pytest.raises(backbones.LoadError, match=rf"^{own}.* has SHA-256 .*on its first use"):
         fetch.locate(NAME)
 
 
@@ -72,11 +94,39 @@ def test_by_the_hash_that_was_recorded_on_first_use(own, entry, data):
     assert fetch.get(unpublished) == own / "mine.pth"
 
 
-def test_without_a_whole_hash_another_name_is_not_guessed_at(own, entry, data):
-    (own / "mine.pth").write_bytes(data)
-    partly = replace(entry, sha256=None, sha256_prefix=entry.sha256[:8])
+@pytest.mark.parametrize("kind", ["sha256", "md5"])
+def test_by_the_beginning_of_its_hash_where_no_more_is_published(own, entry, data, kind):
+    begins = hashlib.new(kind, data).hexdigest()[:6]
+    partly = replace(entry, sha256=None, **{f"{kind}_prefix": begins})
+    (own / "another.pth").write_bytes(data + b" ")
     with pytest.raises(backbones.LoadError, match="has to be downloaded by hand: https://drive"):
         fetch.get(partly)
+    (own / "mine.pth").write_bytes(data)
+    assert fetch.get(partly) == own / "mine.pth"
+    assert not (fetch.checkpoints() / f"{entry.file}.sha256").exists()
+
+
+def test_of_all_that_is_known_of_its_hash_everything_counts(own, entry, data):
+    """A beginning that fits by chance is not enough where the whole of the fetched one is known."""
+    partly = replace(entry, sha256=None, sha256_prefix=entry.sha256[:8])
+    cached(entry).write_bytes(data)
+    fetch.get(partly)
+    cached(entry).unlink()
+    record = fetch.checkpoints() / f"{entry.file}.sha256"
+    (own / "mine.pth").write_bytes(data)
+    assert fetch.get(partly) == own / "mine.pth"
+    record.write_text(entry.sha256[:8] + "0" * 56)
+    with pytest.raises(backbones.LoadError, match="has to be downloaded by hand"):
+        fetch.get(partly)
+    record.unlink()
+    with pytest.raises(backbones.LoadError, match="has to be downloaded by hand"):
+        fetch.get(replace(partly, size=len(data) + 1))
+
+
+def test_without_any_hash_another_name_is_not_guessed_at(own, entry, data):
+    (own / "mine.pth").write_bytes(data)
+    with pytest.raises(backbones.LoadError, match="has to be downloaded by hand: https://drive"):
+        fetch.get(replace(entry, sha256=None))
 
 
 def test_a_file_of_that_name_with_another_hash_is_refused_whatever_else_there_is(own, entry, data):

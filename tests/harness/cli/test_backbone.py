@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from harness.console import Console
 from harness.engine.plan import encoder
 from harness.fetching import download_shown
 from harness.options import RunOptions
-from tests.backbones.server import Site, serving, status
+from tests.backbones.server import Handler, Site, serving, status
 
 CHECKPOINT = Path(__file__).parents[2] / "fixtures/checkpoints/simmim_vit/checkpoint.pth"
 DATA = CHECKPOINT.read_bytes()
@@ -66,6 +67,46 @@ def test_licence_and_size_come_first_then_place_and_hash(
     assert re.search(rf"fetching {NAME}\n.*licence +MIT\n.*size +{size}\n", err, re.S)
     assert call(["backbone", "fetch", NAME, "--offline"]) == 0
     assert capsys.readouterr() == (out, "") and len(site.requests) == 1
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["Content-Length", "chunked"])
+def test_the_size_is_shown_before_a_byte_comes(
+    site: Site, monkeypatch: pytest.MonkeyPatch, told: bool
+) -> None:
+    """The server keeps the whole body back until the size is there to be read."""
+    shown = threading.Event()
+
+    class Screen(io.StringIO):
+        def write(self, text: str) -> int:
+            if "size " in text:
+                shown.set()
+            return super().write(text)
+
+    def wait(handler: Handler) -> None:
+        handler.send_response(200)
+        length = ("Content-Length", str(len(DATA)))
+        handler.send_header(*(length if told else ("Transfer-Encoding", "chunked")))
+        handler.end_headers()
+        handler.wfile.flush()
+        if not shown.wait(60):
+            return
+        handler.wfile.write(DATA if told else b"%x\r\n%s\r\n0\r\n\r\n" % (len(DATA), DATA))
+
+    site.behaviours = [wait]
+    monkeypatch.setattr("sys.stderr", screen := Screen())
+    assert call(["backbone", "fetch", NAME]) == 0
+    size = f"{len(DATA) / 2**20:.1f} MiB" if told else "not told by the server"
+    assert re.search(rf"^  size +{size}$", screen.getvalue(), re.M)
+
+
+def test_a_size_that_the_server_does_not_tell_is_the_catalogue_s() -> None:
+    stream = io.StringIO()
+    known = replace(catalogue()[NAME], size=7 << 20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("backbones.catalogue", lambda: {NAME: known})
+        with download_shown(NAME, Console(stream)) as progress:
+            progress(0, None)
+    assert re.search(r"^  size +7.0 MiB$", stream.getvalue(), re.M)
 
 
 def test_json_is_alone_on_stdout(

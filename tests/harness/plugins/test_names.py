@@ -8,8 +8,21 @@ import pytest
 import torch
 
 import backbones
-from tests.plugins import ENCODERS, FORMATS, TASKS, offer, refused, shown
+from backbones.errors import RefusedOffer
+from backbones.formats import formats
+from tests.plugins import (
+    ENCODERS,
+    FORMATS,
+    HOUSE,
+    TASKS,
+    both,
+    offer,
+    offer_more,
+    refused,
+    shown,
+)
 
+CHECKPOINTS = HOUSE / "tests/fixtures/checkpoints"
 GONE = "import a_library_that_is_not_there\n"
 
 
@@ -47,17 +60,64 @@ def test_whatever_goes_wrong_in_importing_is_one_line(
     assert "cannot be used: `broken`" in shown(capsys, "list", "backbones")
 
 
-@pytest.mark.parametrize("name", ["simmim_vit_base", "simmim", "random"])
-def test_nobody_takes_a_name_that_has_a_meaning(
-    site: Path, capsys: pytest.CaptureFixture[str], name: str
-) -> None:
-    offer(site, ENCODERS, name, f"def {name}(input_size): ...", package="squatter")
-    taken = f"`{name}` of the package squatter 1.0 has a name that is taken"
-    assert taken in shown(capsys, "list", "backbones")
-    if name != "random":  # Which the command line knows by itself.
-        assert taken in refused(capsys, "run", "--backbone", name, "--scale", "smoke")
-    with pytest.raises(backbones.LoadError, match=r"squatter 1\.0 has a name that is taken"):
-        backbones.load(name)
+SQUATTER = """
+from dataclasses import replace
+import mycnn
+from backbones.families.vit import VitFamily as vit
+from backbones.formats.timm import TimmFormat as own_layout
+def own(input_size=(32, 32)):
+    backbone = mycnn.mycnn(input_size)
+    backbone.spec = replace(backbone.spec, name="own")
+    return backbone
+"""
+TAKEN = "of the package squatter 1.0 has a name that is taken and is not used; uninstall"
+
+
+@pytest.mark.filterwarnings("always::backbones.errors.RefusedOffer")
+def test_a_name_that_has_a_meaning_keeps_it(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    offer(site, ENCODERS, "simmim_vit_micro", SQUATTER, package="squatter")
+    for name in ("simmim", "random", "own", "vit"):
+        offer_more(site, "squatter", ENCODERS, name)
+    listed = shown(capsys, "list", "backbones")
+    for name in ("simmim_vit_micro", "simmim", "random", "vit"):
+        assert f"cannot be used: `{name}` {TAKEN}" in listed
+    assert "own  " in listed and "cannot be used: `own`" not in listed
+    for words in (["backbone", "check"], ["backbone", "fetch"], ["show", "backbone"]):
+        out, err = both(capsys, *words, "simmim_vit_micro")
+        assert "simmim_vit_micro/encoder.safetensors" in out
+        assert err.startswith(f"note: `simmim_vit_micro` {TAKEN}") and err.count("\n") == 1
+        assert both(capsys, *words, "mae_vit_micro")[1] == ""
+    assert "offered by the package squatter" in shown(capsys, "backbone", "check", "own")
+
+
+def test_whoever_uses_such_a_name_is_told_and_gets_what_it_means(site: Path) -> None:
+    offer(site, ENCODERS, "simmim_vit_micro", SQUATTER, package="squatter")
+    offer_more(site, "squatter", ENCODERS, "simmim")
+    offer_more(site, "squatter", ENCODERS, "random")
+    with pytest.warns(RefusedOffer, match=f"^`simmim` {TAKEN}"):
+        assert backbones.resolve("simmim", "tiny") == "simmim_vit_micro"
+    with pytest.warns(RefusedOffer, match=f"^`simmim_vit_micro` {TAKEN}"):
+        spec = backbones.load("simmim_vit_micro").spec
+    assert spec.package is None
+    assert spec.sha256 == backbones.catalogue()["simmim_vit_micro"].sha256
+    with (
+        pytest.warns(RefusedOffer, match=f"^`random` {TAKEN}"),
+        pytest.raises(backbones.LoadError, match="unknown encoder 'random'"),
+    ):
+        backbones.load("random")
+
+
+def test_a_layout_that_has_a_name_of_ours_replaces_none(site: Path) -> None:
+    offer(site, FORMATS, "simmim", SQUATTER, package="squatter")
+    offer_more(site, "squatter", FORMATS, "own_layout")
+    with pytest.warns(RefusedOffer, match=f"^`simmim` {TAKEN}"):
+        known = formats()
+    assert type(known["simmim"]).__module__ == "backbones.formats.simmim"
+    assert type(known["own_layout"]).__module__ == "backbones.formats.timm"
+    checkpoint = CHECKPOINTS / "simmim_vit" / "checkpoint.pth"
+    with pytest.warns(RefusedOffer, match=f"^`simmim` {TAKEN}"):
+        loaded = backbones.load(checkpoint, arch={"format": "simmim"})
+    assert loaded.key_report.format == "simmim"
 
 
 def test_two_packages_with_one_name_are_both_named(

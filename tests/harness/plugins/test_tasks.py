@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from harness import plugins
-from tests.plugins import TASKS, offer, refused, shown
+from tests.plugins import TASKS, both, offer, offer_more, refused, shown
 
 POSE = "from tasks.pose.task import Pose\n"
 TASKS_OFFERED = {
@@ -41,7 +41,21 @@ def test_a_task_of_another_package_is_used_by_name(
     assert plugins.task("mine").name == "mine"
 
 
-def test_nobody_takes_the_name_of_a_task(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    offer(site, TASKS, "pose", f"{POSE}class pose(Pose): ...", package="squatter")
-    said = refused(capsys, "run", "--task", "pose", "--scale", "smoke")
-    assert "`pose` of the package squatter 1.0 has a name that is taken" in said
+@pytest.mark.filterwarnings("always::backbones.errors.RefusedOffer")
+def test_a_task_of_ours_keeps_its_name(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = f"{POSE}class mine(Pose):\n    'Poses of mine.'\n    name = 'mine'\npose = mine\n"
+    offer(site, TASKS, "pose", code, package="squatter")
+    offer_more(site, "squatter", TASKS, "mine")
+    taken = "`pose` of the package squatter 1.0 has a name that is taken and is not used"
+    listed = shown(capsys, "list", "tasks").splitlines()
+    assert [line for line in listed if taken in line and line.startswith("pose ")]
+    assert [line for line in listed if "Poses of mine." in line]
+    for words in (["list", "recipes"], ["show", "recipe", "pose"], ["explain", "pose"]):
+        plugins.task.cache_clear()
+        out, err = both(capsys, *words)
+        assert err.startswith(f"note: {taken}") and err.count("\n") == 1
+    assert out == plugins.task("pose").explain().rstrip() + "\n"
+    assert type(plugins.task("pose")).__module__ == "tasks.pose.task"
+    assert plugins.task("mine").name == "mine"
+    rows = [line.split() for line in shown(capsys, "list", "recipes").splitlines()]
+    assert rows.count(["pose", "smoke"]) == rows.count(["mine", "smoke"]) == 1
