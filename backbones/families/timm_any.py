@@ -24,7 +24,7 @@ from timm.layers.drop import DropPath as TimmDropPath
 from torch import Tensor, nn
 from torch.nn import functional
 
-from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked, Output
+from backbones.contract import AttentionMap, Backbone, BackboneSpec, Masked, Output
 from backbones.droppath import DropPath, SampleKeys
 from backbones.errors import LoadError
 from backbones.families.arch import check_head, from_dict
@@ -126,7 +126,7 @@ class TimmBackbone(Backbone):
             raise LoadError(f"timm's {arch.model} has no single classifier to keep: {several}")
         self.probe = probe(arch.model, arch.num_classes, self.facts.padded(input_size))
         levels = self.probe.levels
-        self.feature_info: tuple[FeatureInfo, ...] = tuple(self.probe.places[i] for i in levels)
+        self.feature_info = tuple(self.probe.places[i] for i in levels)
         self.encoder, head = self._network(drop_path)
         self.head = head if "head" in keep else None
         self._replace_classifiers(self.encoder, self.head)
@@ -225,7 +225,7 @@ class TimmBackbone(Backbone):
 
     def unused_names(self, output: Output) -> set[str]:
         names = {name for name, _ in self.named_parameters()}
-        reached = self.probe.reached["pooled" if output == "logits" else output]
+        reached = self.probe.reached.get("pooled" if output == "logits" else output, frozenset())
         used = {f"encoder.{name}" for name in reached}
         if output == "logits":
             used |= {name for name in names if name.startswith("head.")}

@@ -17,6 +17,7 @@ from timm.models import group_parameters
 from timm.optim._param_groups import auto_group_layers
 from torch import Tensor, nn
 
+from backbones.arguments import Colour, as_colour
 from backbones.contract import FeatureInfo
 from backbones.errors import LoadError
 from backbones.families.contract import Size
@@ -52,8 +53,8 @@ class Facts:
     classifiers: tuple[str, ...]
     num_classes: int
     image_size: Size
-    mean: tuple[float, float, float]
-    std: tuple[float, float, float]
+    mean: Colour
+    std: Colour
     unit: int
     computed: frozenset[str]
 
@@ -176,8 +177,8 @@ def facts(name: str) -> Facts:
         classifiers=(classifier,) if isinstance(classifier, str) else tuple(classifier),
         num_classes=cfg["num_classes"],
         image_size=(height, width),
-        mean=tuple(cfg["mean"]),
-        std=tuple(cfg["std"]),
+        mean=as_colour(cfg["mean"], "mean"),
+        std=as_colour(cfg["std"], "std"),
         unit=int(max(info["reduction"] for info in infos)),
         computed=frozenset(key for key, _ in network.named_buffers() if key not in held),
     )
