@@ -83,9 +83,11 @@ def architecture(short: str) -> dict[str, Any]:
 
 
 def _vit(model: Any) -> dict[str, Any] | None:
+    if not _plain(model):
+        return None
     mlp = model.blocks[0].mlp
     gated, act = _is_swiglu(mlp), _act(mlp)
-    if not (gated or act) or not _plain(model):
+    if not (gated or act):
         return None
     told = {"act": act} if act and isinstance(model, VisionTransformer) else {}
     return {**_sizes(model), **({"swiglu": True} if gated else {}), **told}

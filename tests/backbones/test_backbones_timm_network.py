@@ -226,4 +226,5 @@ def test_what_cannot_be_had_is_refused_in_one_line(written):
 
 def test_other_families_keep_their_names():
     assert architecture("vit_tiny_patch16_224.augreg_in21k")["format"] == "timm"
-    assert architecture("test_resnet.r160_in1k")["format"].name == "timm_network"
+    for other in ("test_resnet.r160_in1k", "vit_dpwee_patch16_reg1_gap_256.sbb_in1k"):
+        assert architecture(other)["format"].name == "timm_network", other
