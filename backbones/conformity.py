@@ -79,7 +79,7 @@ def check_vectors(backbone: Backbone, images: Tensor) -> None:
     channels = backbone.feature_info[-1].channels
     encoded, pooled = backbone.encode(images), backbone.pooled(images)
     holds(encoded.ndim == 4 and encoded.shape[1] == channels, "encode gives (B,C,h,w)")
-    expected = (len(images), channels)
+    expected = (len(images), backbone.pooled_width)
     got = tuple(pooled.shape)
     holds(got == expected, f"pooled gives (B,C), here {expected}, got {got}")
     blocks = backbone.blocks(images)

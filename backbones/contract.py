@@ -148,6 +148,12 @@ class Backbone(nn.Module, ABC):
     def pooled(self, images: Tensor) -> Tensor:
         """Return (B,C): what the authors' fine-tuning code gives its classifier."""
 
+    @property
+    def pooled_width(self) -> int:
+        """The numbers in what `pooled` gives of an image: in most encoders the last map's
+        channels."""
+        return self.feature_info[-1].channels
+
     @abstractmethod
     def blocks(self, images: Tensor) -> list[Tensor]:
         """Return the tokens (B,P+N,C) after every block, before the final norm, prefix first."""

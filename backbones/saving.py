@@ -56,7 +56,9 @@ def save(
     for name, value in state.items():
         if name in _FRESH and _is_untrained(state):
             continue
-        stored = value.detach().cpu().to(dtype).contiguous()
+        stored = value.detach().cpu().contiguous()
+        if value.is_floating_point():  # counters, as batch norms have them, stay whole
+            stored = stored.to(dtype)
         if not stored.isfinite().all():
             raise LoadError(f"{name} has values that {dtype} cannot hold; save as float32")
         tensors[name] = stored

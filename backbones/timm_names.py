@@ -22,6 +22,8 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
 from backbones.errors import LoadError
+from backbones.families.timm_network import facts, is_known, probe
+from backbones.formats.timm_network import TimmNetworkFormat
 
 _SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
 
@@ -37,7 +39,7 @@ def locate_timm(name: str, folders: Sequence[Path]) -> tuple[Path, dict[str, Any
         LoadError: timm has no such name, no family here serves it, or the file is missing.
     """
     short = name.removeprefix("timm:")
-    if not _is_known(short):
+    if not is_known(short):
         near = difflib.get_close_matches(short, _similar(short), n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
         raise LoadError(f"timm has no model {short!r}{hint}")
@@ -49,12 +51,6 @@ def locate_timm(name: str, folders: Sequence[Path]) -> tuple[Path, dict[str, Any
         f"the weights of {name} are not in {' nor in '.join(map(str, folders))}; "
         f"put them there as {short}.safetensors"
     )
-
-
-def _is_known(short: str) -> bool:
-    # `is_model` looks at what comes before the tag alone.
-    tagged = "." in short
-    return short in timm.list_models(pretrained=True) or (not tagged and timm.is_model(short))
 
 
 def _similar(short: str) -> list[str]:
@@ -71,24 +67,27 @@ def architecture(short: str) -> dict[str, Any]:
         short: timm's name, with or without a tag.
 
     Raises:
-        LoadError: no family here serves it.
+        LoadError: no family here serves it: not even as timm's own network, for a reason that is
+            said.
     """
     with torch.random.fork_rng(devices=[]), torch.device("meta"):
         model: Any = timm.create_model(short, pretrained=False, num_classes=0)
     read = _READERS.get(type(model))
     fields = read(model) if read else None
-    if fields is None:
-        raise LoadError(
-            f"timm:{short} is a {type(model).__name__} of a kind that no family here serves"
-        )
     cfg = model.pretrained_cfg
+    if fields is None:  # timm's own network, which has to run
+        known = facts(short)
+        probe(short, known.num_classes, known.padded(known.image_size))
+        return {"mean": cfg["mean"], "std": cfg["std"], "format": TimmNetworkFormat(short)}
     return {"mean": cfg["mean"], "std": cfg["std"], "format": "timm", **fields}
 
 
 def _vit(model: Any) -> dict[str, Any] | None:
+    if not _plain(model):
+        return None
     mlp = model.blocks[0].mlp
     gated, act = _is_swiglu(mlp), _act(mlp)
-    if not (gated or act) or not _plain(model):
+    if not (gated or act):
         return None
     told = {"act": act} if act and isinstance(model, VisionTransformer) else {}
     return {**_sizes(model), **({"swiglu": True} if gated else {}), **told}

@@ -19,6 +19,7 @@ FAMILIES = {
     "swinv2": "backbones.families.swinv2:SwinV2Family",
     "hiera": "backbones.families.hiera:HieraFamily",
     "convnext": "backbones.families.convnext:ConvNextFamily",
+    "timm_network": "backbones.families.timm_any:TimmFamily",
 }
 
 GROUP = "harness.backbones"

@@ -56,16 +56,21 @@ def formats() -> dict[str, Format]:
     return _known()[0]
 
 
-def recognise(checkpoint: Checkpoint, wanted: str | None = None) -> tuple[Format, str]:
+def recognise(checkpoint: Checkpoint, wanted: str | Format | None = None) -> tuple[Format, str]:
     """Return the layout of a checkpoint, and by what it was recognised.
 
     Args:
         checkpoint: the file.
-        wanted: the layout that the catalogue or the user names; then nothing is guessed.
+        wanted: the layout that the catalogue or the user names, or that the encoder's own name
+            implies; then nothing is guessed.
 
     Raises:
         LoadError: no layout fits, no such layout, or one that cannot be had.
     """
+    from backbones.formats.contract import Format
+
+    if isinstance(wanted, Format):
+        return wanted, "by the encoder's name"
     known, broken = _known()
     if wanted is not None:
         if not isinstance(wanted, str) or wanted not in {*known, *broken}:

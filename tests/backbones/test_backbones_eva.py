@@ -8,6 +8,7 @@ from torch.nn import functional
 
 import backbones
 from backbones.formats.eva02 import CLIP_MEAN, CLIP_STD
+from backbones.timm_names import architecture
 from tests.backbones.damage import refused_or_the_same
 from tests.backbones.rotary_networks import eva02, eva02_turns
 
@@ -249,8 +250,10 @@ def test_timm_names(tmp_path, monkeypatch):
     with pytest.raises(backbones.LoadError, match=r"put them there as .*dinov3"):
         backbones.load("timm:vit_small_patch16_dinov3.lvd1689m")
     for other in ("vit_base_patch16_rope_224.naver_in1k", "vit_pe_core_tiny_patch16_384.fb"):
-        with pytest.raises(backbones.LoadError, match="Eva of a kind that no family here serves"):
+        # Queries, positions and tokens of another kind: timm's own network.
+        with pytest.raises(backbones.LoadError, match=f"put them there as {other}"):
             backbones.load(f"timm:{other}")
+        assert architecture(other)["format"].name == "timm_network"
 
 
 def test_damaged_files_are_refused(pretrained, tmp_path, refused):

@@ -34,7 +34,7 @@ class Contrast(TaskModel):
 
     def __init__(self, backbone: Backbone, recipe: ContrastiveRecipe) -> None:
         super().__init__(backbone)
-        settings, width = recipe.contrast, backbone.feature_info[-1].channels
+        settings, width = recipe.contrast, backbone.pooled_width
         self.recipe = settings
         self.total = recipe.train.steps or 1
         still = backbone.unused_names("pooled")
