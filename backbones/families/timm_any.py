@@ -63,7 +63,7 @@ class TimmFamily(Family):
     def describe(self, tensors: Tensors, given: Arch) -> Described:
         arch = _completed(given)
         known = facts(arch.model)
-        notes = (f"timm's own {known.kind}, of timm {timm.__version__}",)
+        notes: tuple[str, ...] = (f"timm's own {known.kind}, of timm {timm.__version__}",)
         if arch.timm_version != timm.__version__:
             notes += (f"first built with timm {arch.timm_version}, which may have another network",)
         return Described(dataclasses.asdict(arch), notes)

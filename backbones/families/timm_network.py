@@ -261,7 +261,8 @@ def _reached(outputs: Iterable[Tensor], network: nn.Module) -> frozenset[str]:
 def _layers(network: Any) -> dict[str, int]:
     """Return the layers as `timm.optim.param_groups_layer_decay` numbers them."""
     if not hasattr(network, "group_matcher"):
-        return dict(auto_group_layers(network))
+        numbered: Any = auto_group_layers
+        return dict(numbered(network))
     return dict(group_parameters(network, network.group_matcher(coarse=False), reverse=True))
 
 
