@@ -230,11 +230,12 @@ class Backbone(nn.Module, ABC):
         self._state.sample_keys.values = keys
 
     def parameters_sha256(self) -> str:
-        """Return the hash of the encoder's parameters: name, shape and float32 bytes, by name."""
+        """Return the hash of the encoder's parameters, and of what it keeps of former batches, such
+        as running means: name, shape and float32 bytes, by name."""
         digest = hashlib.sha256()
-        for name, parameter in sorted(self.named_parameters()):
-            if name.startswith("encoder."):
-                value = parameter.detach().float().cpu().contiguous()
+        for name, stored in sorted(self.state_dict().items()):
+            if name.startswith("encoder.") and stored.is_floating_point():
+                value = stored.float().cpu().contiguous()
                 digest.update(f"{name}{tuple(value.shape)}".encode())
                 digest.update(value.numpy().tobytes())
         return digest.hexdigest()

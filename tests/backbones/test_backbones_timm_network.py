@@ -228,3 +228,13 @@ def test_other_families_keep_their_names():
     assert architecture("vit_tiny_patch16_224.augreg_in21k")["format"] == "timm"
     for other in ("test_resnet.r160_in1k", "vit_dpwee_patch16_reg1_gap_256.sbb_in1k"):
         assert architecture(other)["format"].name == "timm_network", other
+
+
+def test_the_hash_covers_running_means_too(written):
+    """They are as much of the file as any weight: an encoder with others is another encoder."""
+    written("test_resnet.r160_in1k")
+    backbone = backbones.load("timm:test_resnet.r160_in1k", input_size=64)
+    before = backbone.parameters_sha256()
+    means = [name for name in backbone.state_dict() if name.endswith("running_mean")]
+    backbone.state_dict()[means[0]].add_(1.0)
+    assert backbone.parameters_sha256() != before == backbone.loaded_sha256
