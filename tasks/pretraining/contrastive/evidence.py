@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from tasks.pretraining.contrastive.data import PairedImages
 
 
+TIMES_CHANCE = 20
+"""What is called far above chance."""
+
+
 @dataclass(frozen=True)
 class RetrievalEvidence(Evidence):
     """The share of unseen images of which one view finds the other as the nearest of all.
@@ -36,12 +40,11 @@ class RetrievalEvidence(Evidence):
 
     @property
     def gates(self) -> list[Gate]:
-        found = self.retrieval.value
-        half_way = (1 / self.retrieval.n + 1) / 2
+        found, chance = self.retrieval.value, 1 / self.retrieval.n
         best = max(self.initial.value, self.pixels.value)
         return [
             enough(self.retrieval.n),
-            Gate("retrieval", found, half_way, True),
+            Gate("retrieval", found, TIMES_CHANCE * chance, True),
             Gate("what needs no training / retrieval", best / max(found, 1e-9), 1.0),
         ]
 

@@ -213,7 +213,8 @@ def test_retrieval_looks_for_the_own_other_view_among_all() -> None:
     ("values", "passed"),
     [
         ((0.6, 0.1, 0.2), [True, True, True]),
-        ((0.5, 0.1, 0.2), [True, False, True]),
+        ((20 / 512, 0.01, 0.02), [True, True, True]),
+        ((0.039, 0.01, 0.02), [True, False, True]),
         ((0.6, 0.1, 0.7), [True, True, False]),
         ((0.6, 0.65, 0.2), [True, True, False]),
     ],
