@@ -89,8 +89,21 @@ def _vit(model: Any) -> dict[str, Any] | None:
     gated, act = _is_swiglu(mlp), _act(mlp)
     if not (gated or act):
         return None
-    told = {"act": act} if act and isinstance(model, VisionTransformer) else {}
+    told: dict[str, Any] = {"act": act} if act and isinstance(model, VisionTransformer) else {}
+    if _is_foreign(model):
+        told["position_resize"] = None
     return {**_sizes(model), **({"swiglu": True} if gated else {}), **told}
+
+
+def _is_foreign(model: Any) -> bool:
+    """Whether it is a plain encoder of another project's, so published without classifier, whose
+    rule for other sizes nothing tells; DINO's and DINOv2's are known."""
+    if type(model) is not VisionTransformer:
+        return False
+    cfg = model.pretrained_cfg
+    tower = type(model.norm_pre) is not nn.Identity or model.attn_pool is not None
+    known = tower or model.reg_token is not None or "dino" in f"{cfg['architecture']}.{cfg['tag']}"
+    return not known and cfg["num_classes"] == 0
 
 
 def _eva(model: Any) -> dict[str, Any] | None:

@@ -121,8 +121,15 @@ def _vit(checkpoint: Checkpoint) -> dict[str, Any]:
     facts = {"family": "vit"} | _pooled(checkpoint)
     if _is_of_timm(checkpoint):
         return facts
-    note = "nothing tells by whose rule the position table goes to another size"
-    arch = {**facts["arch"], "position_resize": None}
+    if _is_like_dino(checkpoint):
+        rule = "bicubic_offset"
+        note = (
+            "position table to other sizes by DINO's rule: its encoders and iBOT's are published "
+            "like this file, without classifier; else give arch={'position_resize': ...}"
+        )
+    else:
+        rule, note = None, "nothing tells by whose rule the position table goes to another size"
+    arch = {**facts["arch"], "position_resize": rule}
     return facts | {"arch": arch, "notes": (*facts["notes"], note)}
 
 
@@ -190,12 +197,19 @@ def _pool_layers(leaf: str) -> tuple[str, str]:
 def _is_of_timm(checkpoint: Checkpoint) -> bool:
     """Whether timm's rule for position tables holds.
 
-    DINO and iBOT write encoders without a classifier under the same names, and have a rule of their
-    own. Files of training codes lie under a key; those that timm distributes do not. Registers are
+    Files of training codes lie under a key; those that timm distributes do not. Registers are
     resized by timm's rule in DINOv2 too.
     """
     names = checkpoint.tensors
     return "reg_token" in names or ("head.weight" in names and checkpoint.wrapper is None)
+
+
+def _is_like_dino(checkpoint: Checkpoint) -> bool:
+    """Whether it looks as DINO and iBOT publish encoders: one norm, a class token, no classifier;
+    DINO's lie under no key, iBOT's under `state_dict`, with nothing beside."""
+    names = checkpoint.tensors
+    plain = {"norm.weight", "cls_token"} <= names.keys() and "head.weight" not in names
+    return plain and checkpoint.wrapper in (None, "state_dict") and not checkpoint.beside
 
 
 def _has_rotary_positions(names: Mapping[str, Tensor]) -> bool:

@@ -54,7 +54,7 @@ def test_features_of_the_encoders_file(name, published, pixels, close):
     assert close(backbone.encode(images), backbone.as_map(outputs["intermediate_norm"][-1]))
 
 
-RULES = [{"position_resize": "bicubic_offset"}, {"format": "dino"}, {"format": "ibot"}]
+RULES = [{}, {"position_resize": "bicubic_offset"}, {"format": "dino"}, {"format": "ibot"}]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=str)
@@ -67,17 +67,26 @@ def test_other_size(name, rule, published, pixels, close):
     assert close(backbone.pooled(images), outputs["rect_cls"])
 
 
-def test_the_encoders_file_could_be_anybodys(name, published, refused):
-    """Nothing tells it from a ViT of timm, whose rule for other sizes is another."""
+def test_what_looks_like_theirs_is_resized_as_theirs_and_says_so(name, published):
+    """Nothing else tells it from a ViT of timm without classifier, whose rule is another."""
     path, outputs = published(name)
     backbone = backbones.load(path, arch=HEADS, input_size=48)
     assert backbone.key_report.format == "timm"
-    assert any("by whose rule" in note for note in backbone.spec.notes)
-    refused(path, r"from 6x6 to 5x8.*position_resize", arch=HEADS, input_size=(40, 64))
+    assert any("by DINO's rule" in note for note in backbone.spec.notes)
     other = {"position_resize": "bicubic_antialias"}
     timm = backbones.load(path, input_size=(40, 64), arch=HEADS | other)
     difference = timm.encoder.pos_embed - outputs["rect_pos_embed"]
     assert difference.abs().max() / outputs["rect_pos_embed"].abs().max() > 0.05
+
+
+def test_beside_other_things_the_rule_is_asked_for(name, published, tmp_path, refused):
+    """A training file of somebody's own is not what DINO and iBOT publish."""
+    state = encoder_of(published, name)
+    for content in ({"state_dict": state, "epoch": 3}, {"model": state}):
+        torch.save(content, tmp_path / "own.pth")
+        path = tmp_path / "own.pth"
+        refused(path, r"from 6x6 to 5x8.*position_resize", arch=HEADS, input_size=(40, 64))
+        assert any("by whose rule" in n for n in backbones.load(path, arch=HEADS).spec.notes)
 
 
 def test_the_teacher_of_a_training_file(name, training_file, published):
