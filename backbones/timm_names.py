@@ -100,7 +100,7 @@ def _is_foreign(model: Any) -> bool:
     rule for other sizes nothing tells; DINO's and DINOv2's are known."""
     if type(model) is not VisionTransformer:
         return False
-    cfg = model.pretrained_cfg
+    cfg: Any = model.pretrained_cfg
     tower = type(model.norm_pre) is not nn.Identity or model.attn_pool is not None
     known = tower or model.reg_token is not None or "dino" in f"{cfg['architecture']}.{cfg['tag']}"
     return not known and cfg["num_classes"] == 0
