@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 
 class LabelledImages(TaskDataset):
-    """Images (3,H,W) uint8 with `label`, the number of a covered class.
+    """Images (3,H,W) uint8 with `label`, the number of a covered class; for training by two views a
+    second one as `other`.
 
     Attributes:
         class_names: by number.
@@ -45,13 +46,15 @@ class LabelledImages(TaskDataset):
         return self.info.count
 
     def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
+        image = self.images.read(index)
+        names = ("image", "other")[: 1 if rng is None else self.recipe.classifier.views]
+        views = {name: self._view(image, rng) for name in names}
+        return views | {"label": self.labels[index]}
+
+    def _view(self, image: NDArray[np.uint8], rng: np.random.Generator | None) -> NDArray[np.uint8]:
         recipe = self.recipe
-        size = recipe.backbone.input_size
-        view = crops.view(self.images.read(index), recipe.augmentation, size, rng)
-        return {
-            "image": np.ascontiguousarray(view.transpose(2, 0, 1)),
-            "label": self.labels[index],
-        }
+        view = crops.view(image, recipe.augmentation, recipe.backbone.input_size, rng)
+        return np.ascontiguousarray(view.transpose(2, 0, 1))
 
     def permuted(self, seed: int) -> LabelledImages:
         other = copy.copy(self)

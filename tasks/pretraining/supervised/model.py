@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Classifier(TaskModel):
     """The encoder's own classifier, trained by cross-entropy.
 
-    Batches hold `image` (B,3,H,W) uint8 and `label` (B,) int64.
+    Batches hold `image` (B,3,H,W) uint8, perhaps a second view of each as `other`, and `label` (B,)
+    int64.
     """
 
     backbone: Backbone
@@ -36,9 +37,13 @@ class Classifier(TaskModel):
         """Nothing is drawn: encoder and classifier are one network, created from the run's seed."""
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
-        logits = self.backbone.logits(self.pixels(batch)).float()
+        images, labels = self.pixels(batch), batch["label"]
+        if "other" in batch:
+            images = torch.cat([images, batch["other"].float() / 255])
+            labels = torch.cat([labels, labels])
+        logits = self.backbone.logits(images).float()
         total = functional.cross_entropy(
-            logits, batch["label"], label_smoothing=self.smoothing, reduction="sum"
+            logits, labels, label_smoothing=self.smoothing, reduction="sum"
         )
         return {"classes": Term(total, torch.tensor(len(logits)))}
 

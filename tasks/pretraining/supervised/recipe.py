@@ -28,6 +28,9 @@ class ClassifierRecipe(Section):
     init_scale: Annotated[float, Field(gt=0, le=1)] = Field(
         0.001, description="factor of the classifier's first values (BEiT's fine-tuning)"
     )
+    views: Literal[1, 2] = Field(
+        1, description="views of an image in one step of training (Hoffer et al. 2020)"
+    )
 
 
 class SupervisedRecipe(TaskRecipe):
