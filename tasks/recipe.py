@@ -118,6 +118,11 @@ class OptimizerRecipe(Section):
     )
     layer_rule: str = Field("simmim", description="which publication numbers the layers")
     clip_norm: Positive | None = Field(None, description="largest norm of the whole gradient")
+    rate_factors: dict[str, Positive] = Field(
+        {},
+        description="end of a parameter's name -> factor on its learning rate",
+        json_schema_extra=LATER,
+    )
 
     @field_validator("layer_rule")
     @classmethod

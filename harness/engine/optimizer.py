@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from torch import nn
 from torch.optim import AdamW
 
 from backbones import decays
+from tasks.contract import RecipeError
 
 if TYPE_CHECKING:
     from tasks.model import TaskModel
@@ -25,8 +27,14 @@ class Placement:
 
 
 def placements(model: TaskModel, recipe: TaskRecipe) -> dict[str, Placement]:
-    """Layer number, learning-rate factor decay^(last - layer) and weight decay of every trained
-    parameter (BEiT, section A.1; the numbering is the named publication's)."""
+    """Layer number, learning-rate factor and weight decay of every trained parameter.
+
+    The factor is decay^(last - layer) (BEiT, section A.1; the numbering is the named publication's),
+    times the recipe's own for the parameter, if it has one.
+
+    Raises:
+        RecipeError: a factor of the recipe is for no trained parameter, or two are for one.
+    """
     rule = recipe.optimizer.layer_rule
     backbone = model.backbone
     last = 0 if backbone is None else backbone.last_layer_of(rule)
@@ -35,15 +43,32 @@ def placements(model: TaskModel, recipe: TaskRecipe) -> dict[str, Placement]:
     if backbone is not None:
         layers |= {f"backbone.{name}": n for name, n in backbone.layer_ids(rule).items()}
         spared = {f"backbone.{name}" for name in backbone.no_decay_names(rule)}
+    trained = {name: p.ndim for name, p in model.named_parameters() if p.requires_grad}
+    factors = _factors(trained, recipe.optimizer.rate_factors)
     return {
         name: Placement(
             layer=layers[name],
-            scale=recipe.optimizer.layer_decay ** (last - layers[name]),
-            decays=name not in spared and decays(name, parameter.ndim, rule),
+            scale=recipe.optimizer.layer_decay ** (last - layers[name]) * factors.get(name, 1.0),
+            decays=name not in spared and decays(name, ndim, rule),
         )
-        for name, parameter in model.named_parameters()
-        if parameter.requires_grad
+        for name, ndim in trained.items()
     }
+
+
+def _factors(names: Iterable[str], by_end: dict[str, float]) -> dict[str, float]:
+    """Return the recipe's own factor of each parameter that has one."""
+    found: dict[str, float] = {}
+    for end, factor in by_end.items():
+        meant = [name for name in names if f".{name}".endswith(f".{end}")]
+        if not meant:
+            raise RecipeError(
+                f"optimizer.rate_factors: no trained parameter's name ends with `{end}`; mend the "
+                "name or leave it out"
+            )
+        if doubled := next((name for name in meant if name in found), None):
+            raise RecipeError(f"optimizer.rate_factors: two are for `{doubled}`; leave one out")
+        found |= dict.fromkeys(meant, factor)
+    return found
 
 
 def build(model: TaskModel, recipe: TaskRecipe) -> AdamW:
