@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from harness.engine import state
 from harness.engine.fit import fit, predict
+from harness.engine.optimizer import placements
 from harness.engine.plan import encoder
 from harness.errors import RunFailed
 
@@ -98,6 +99,9 @@ def build(plan: Plan) -> TaskModel:
     model.initialise(seed + HEAD_STREAM)
     if plan.options.control == "random":
         plan.backbone.initialise(seed)
+    placements(
+        model, plan.recipe
+    )  # what the recipe cannot mean is refused before a record is begun
     return model
 
 

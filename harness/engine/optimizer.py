@@ -29,8 +29,8 @@ class Placement:
 def placements(model: TaskModel, recipe: TaskRecipe) -> dict[str, Placement]:
     """Layer number, learning-rate factor and weight decay of every trained parameter.
 
-    The factor is decay^(last - layer) (BEiT, section A.1; the numbering is the named publication's),
-    times the recipe's own for the parameter, if it has one.
+    The factor is decay^(last - layer) (BEiT, section A.1; the numbering is the named
+    publication's), times the recipe's own for the parameter, if it has one.
 
     Raises:
         RecipeError: a factor of the recipe is for no trained parameter, or two are for one.
