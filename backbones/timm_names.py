@@ -12,12 +12,15 @@ import torch
 from timm.layers.activations import GELU, GELUTanh, QuickGELU
 from timm.layers.mlp import GluMlp, SwiGLU
 from timm.layers.norm import LayerNorm2d
+from timm.layers.patch_embed import PatchEmbed
 from timm.layers.pos_embed_sincos import RotaryEmbeddingCat, RotaryEmbeddingDinoV3
 from timm.models.beit import Beit
 from timm.models.convnext import ConvNeXt
 from timm.models.deit import VisionTransformerDistilled
 from timm.models.eva import Eva, EvaAttention, EvaBlock
 from timm.models.hiera import Hiera
+from timm.models.swin_transformer import SwinTransformer
+from timm.models.swin_transformer_v2 import SwinTransformerV2
 from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
@@ -152,6 +155,47 @@ def _convnext(model: Any) -> dict[str, Any] | None:
     }
 
 
+def _swin(model: Any) -> dict[str, Any] | None:
+    """Swin and SwinV2 of square images, in square windows that divide or shrink to their map."""
+    stages = [stage.blocks[0] for stage in model.layers]
+    first, patches = stages[0], model.patch_embed
+    usual = (
+        type(patches) is PatchEmbed
+        and all(len(set(sides)) == 1 for sides in (patches.img_size, patches.patch_size))
+        and type(first.norm1) is nn.LayerNorm
+        and _act(first.mlp) == "gelu"
+        and model.global_pool == "avg"
+    )
+    alike = len({block.mlp_ratio for block in stages}) == 1
+    if not (usual and alike and all(map(_is_windowed, stages))):
+        return None
+    fields = {
+        "image_size": tuple(patches.img_size),
+        "num_heads": tuple(block.attn.num_heads for block in stages),
+        "norm_eps": first.norm1.eps,
+        "format": "timm_swin",
+    }
+    if isinstance(model, SwinTransformer):  # whose tables tell the windows
+        return fields
+    windows = [block.window_size[0] for block in stages]
+    before = [block.attn.pretrained_window_size[0] for block in stages]
+    used = tuple(old or now for old, now in zip(before, windows, strict=True))
+    return {**fields, "trained_window": tuple(windows), "pretrained_window_size": used}
+
+
+def _is_windowed(block: Any) -> bool:
+    """Whether a stage's heads share its width, and its windows are as built here: where they do
+    not divide a map, timm rolls it before it pads, the authors' detection code after."""
+    if block.always_partition or block.attn.qkv.out_features != 3 * block.dim:
+        return False
+    before = getattr(block.attn, "pretrained_window_size", (0, 0))
+    square = all(len(set(sides)) == 1 for sides in (block.window_size, before))
+    return square and all(
+        cells % side == 0
+        for cells, side in zip(block.input_resolution, block.window_size, strict=True)
+    )
+
+
 def _sizes(model: Any) -> dict[str, Any]:
     block = model.blocks[0]
     return {
@@ -186,6 +230,8 @@ _READERS: dict[type, Callable[[Any], dict[str, Any] | None]] = {
     Beit: _vit,
     Eva: _eva,
     Hiera: _hiera,
+    SwinTransformer: _swin,
+    SwinTransformerV2: _swin,
     ConvNeXt: _convnext,
 }
 """timm's class -> what its model tells, None if no family here builds it."""

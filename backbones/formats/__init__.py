@@ -19,6 +19,7 @@ FORMATS = {
     "simmim_swin": "backbones.formats.simmim_swin:SimmimSwinFormat",
     "mim_depth": "backbones.formats.mim_depth:MimDepthFormat",
     "swin": "backbones.formats.swin:SwinFormat",
+    "timm_swin": "backbones.formats.timm_swin:TimmSwinFormat",
     "hiera": "backbones.formats.hiera:HieraFormat",
     "eva02": "backbones.formats.eva02:Eva02Format",
     "dinov3": "backbones.formats.dinov3:Dinov3Format",
