@@ -69,7 +69,9 @@ def test_objectives_by_scale():
     assert backbones.resolve("simmim", "paper") == "simmim_vit_base"
     assert backbones.resolve("mae_vit_large", "tiny") == "mae_vit_large"
     assert backbones.resolve("some/file.pth", "tiny") == "some/file.pth"
-    assert backbones.resolve("mae", "tiny") == "mae_vit_micro"
+    for objective in ("mae", "supervised"):
+        for scale in ("smoke", "tiny"):
+            assert backbones.resolve(objective, scale) == f"{objective}_vit_micro"
     with pytest.raises(backbones.LoadError, match="no encoder stands for 'mae' at scale 'huge'"):
         backbones.resolve("mae", "huge")
 
