@@ -196,6 +196,8 @@ def test_sizes_that_cells_do_not_divide_are_padded():
     arch = {"model": "test_resnet.r160_in1k"}
     odd = backbones.create("timm_network", arch, (70, 50), seed=0)
     even = backbones.create("timm_network", arch, (96, 64), seed=0)
+    (said,) = set(odd.spec.notes) - set(even.spec.notes)
+    assert said.startswith("70x50 pixels are padded to 96x64")
     with torch.enable_grad():
         check_backbone(odd)
     images = _images(odd)
