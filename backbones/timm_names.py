@@ -10,6 +10,7 @@ from typing import Any
 import timm
 import torch
 from timm.layers.activations import GELU, GELUTanh, QuickGELU
+from timm.layers.attention import Attention
 from timm.layers.mlp import GluMlp, SwiGLU
 from timm.layers.norm import LayerNorm2d
 from timm.layers.patch_embed import PatchEmbed
@@ -221,7 +222,16 @@ def _is_swiglu(mlp: Any) -> bool:
 
 
 def _plain(model: Any) -> bool:
-    return not isinstance(model, VisionTransformer) or type(model.blocks[0]) is Block
+    """Whether patches, blocks and their attention are those of the first ViT: hybrids, BEiT-3 and
+    differential attention have timm's class too."""
+    if not isinstance(model, VisionTransformer):
+        return True
+    block: Any = model.blocks[0]
+    layers = (model.patch_embed, block, getattr(block, "attn", None))
+    if tuple(map(type, layers)) != (PatchEmbed, Block, Attention):
+        return False
+    norms = (block.attn.norm, getattr(block.mlp, "norm", None))
+    return all(norm is None or type(norm) is nn.Identity for norm in norms)
 
 
 _READERS: dict[type, Callable[[Any], dict[str, Any] | None]] = {

@@ -92,6 +92,19 @@ class BackboneRecipe(Section):
         description="Hiera: how many stages halve the map, where it is not as in fine-tuning",
         json_schema_extra=FREE,
     )
+    act: Literal["gelu", "gelu_tanh", "quick_gelu"] | None = Field(
+        None, description="plain ViT: the activation, likewise", json_schema_extra=FREE
+    )
+    patch_padding: Annotated[int, Field(ge=0)] | None = Field(
+        None,
+        description="plain ViT: pixels by which patches begin outside the image, likewise",
+        json_schema_extra=FREE,
+    )
+    pad_small_maps: bool | None = Field(
+        None,
+        description="Swin: whether maps smaller than a window are padded to it, likewise",
+        json_schema_extra=FREE,
+    )
     mean: Colour | None = Field(None, description="of the input in [0,1], where no rule tells")
     std: Colour | None = Field(None, description="likewise")
 
@@ -103,7 +116,7 @@ class BackboneRecipe(Section):
     def told(self) -> dict[str, Any]:
         """What was told of the encoder's file."""
         names = {"format", "num_heads", "decoder_num_heads", "image_size", "embed_class"}
-        names |= {"rope_grid", "reg_tokens", "q_pool"}
+        names |= {"rope_grid", "reg_tokens", "q_pool", "act", "patch_padding", "pad_small_maps"}
         return self.model_dump(mode="json", include=names, exclude_none=True)
 
 

@@ -101,6 +101,14 @@ class TimmFamily(Family):
     ) -> Backbone:
         arch = from_dict(TimmArch, spec.arch)
         check_head(arch.num_classes, keep)
+        padded = facts(arch.model).padded(input_size)
+        if padded != input_size:
+            (height, width), (rows, columns) = input_size, padded
+            note = (
+                f"{height}x{width} pixels are padded to {rows}x{columns}, whole cells of the "
+                "coarsest map; timm's own network, which pads layer by layer, gives other values"
+            )
+            spec = dataclasses.replace(spec, notes=(*spec.notes, note))
         return TimmBackbone(spec, arch, input_size, drop_path, keep)
 
 

@@ -46,7 +46,7 @@ class VitposeFormat(Format):
         if any(parts) and not all(parts):
             return None  # an encoder in a network of somebody else's
         bare = {name.removeprefix(_PREFIX) for name in names}
-        if not bare >= _MARKS:
+        if not bare >= _MARKS or "norm.weight" in bare:  # theirs is last_norm, or there is none
             return None
         if "last_norm.weight" in bare:
             return "last_norm and blocks.*.attn.qkv, as ViTPose has them"

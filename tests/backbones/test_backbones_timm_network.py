@@ -198,6 +198,8 @@ def test_sizes_that_cells_do_not_divide_are_padded():
     arch = {"model": "test_resnet.r160_in1k"}
     odd = backbones.create("timm_network", arch, (70, 50), seed=0)
     even = backbones.create("timm_network", arch, (96, 64), seed=0)
+    (said,) = set(odd.spec.notes) - set(even.spec.notes)
+    assert said.startswith("70x50 pixels are padded to 96x64")
     with torch.enable_grad():
         check_backbone(odd)
     images = _images(odd)
@@ -228,7 +230,13 @@ def test_what_cannot_be_had_is_refused_in_one_line(written):
 
 def test_other_families_keep_their_names():
     assert architecture("vit_tiny_patch16_224.augreg_in21k")["format"] == "timm"
-    for other in ("test_resnet.r160_in1k", "vit_dpwee_patch16_reg1_gap_256.sbb_in1k"):
+    for other in (
+        "test_resnet.r160_in1k",
+        "vit_dpwee_patch16_reg1_gap_256.sbb_in1k",  # two branches in a block
+        "vit_dwee_patch16_reg1_gap_256.sbb_in1k",  # differential attention
+        "vit_tiny_r_s16_p8_224.augreg_in21k",  # patches of a ResNet's map
+        "beit3_base_patch16_224.indomain_in22k_ft_in1k",  # norms within the layers
+    ):
         assert architecture(other)["format"].name == "timm_network", other
 
 

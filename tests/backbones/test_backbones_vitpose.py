@@ -239,6 +239,8 @@ def test_one_tensor_broken_is_refused(layout, state, tmp_path, refused):
 
 def test_another_network_around_it_is_not_taken_for_it(state, tmp_path, refused):
     refused(saved(tmp_path, state, **{"mesh_head.weight": torch.ones(2)}), "no known layout")
+    other = {name.replace("last_norm", "norm"): value for name, value in state.items()}
+    refused(saved(tmp_path, other, **HEADS_OF["vitpose"]), "no known layout", arch=ARCH)
 
 
 def test_layers_are_those_of_the_published_code(fixtures):
