@@ -17,7 +17,5 @@ def _printable(letter: str) -> str:
 
 
 class RefusedOffer(UserWarning):
-    """An installed package offers a name that has a meaning here: the name keeps its meaning.
-
-    Whoever uses the name is told, as nobody is whose package is passed over in silence.
-    """
+    """An installed package offers a name that has a meaning here: the name keeps its meaning, and
+    whoever uses it is told that the package's offer is not what they get."""

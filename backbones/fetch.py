@@ -177,7 +177,8 @@ def _by_hash(own: Path, entry: Entry) -> tuple[Path, Fingerprint] | None:
     if not is_known(entry, _record(entry)):
         return None
     for path in sorted(own.rglob("*")):
-        fits = path.suffix in SUFFIXES and path.is_file()
+        # Unlike Path's own method, this one tells a file in a closed folder from none by False.
+        fits = path.suffix in SUFFIXES and os.path.isfile(path)  # noqa: PTH113
         if fits and (found := matches(path, entry, _record(entry))):
             return path, found
     return None

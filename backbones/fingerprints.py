@@ -15,7 +15,8 @@ _CHUNK = 1 << 20
 
 
 class Stamp(NamedTuple):
-    """What every change of a file moves, but one within a tick of the clock that leaves the size.
+    """By what a changed file is told: any change moves one of these, except one that leaves the
+    size and comes within the same tick of the file system's clock.
 
     Attributes:
         device, number: which file it is.

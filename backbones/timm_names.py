@@ -26,7 +26,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
 from backbones.errors import LoadError
-from backbones.families.timm_network import facts, is_known, probe
+from backbones.families.timm_network import facts, is_known, probe, shapes
 from backbones.formats.timm_network import TimmNetworkFormat
 
 _SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")
@@ -81,7 +81,14 @@ def architecture(short: str) -> dict[str, Any]:
     cfg = model.pretrained_cfg
     if fields is None:  # timm's own network, which has to run
         known = facts(short)
-        probe(short, known.num_classes, known.padded(known.image_size))
+        size = known.padded(known.image_size)
+        probe(short, known.num_classes, size)
+        if shapes(short, known.num_classes, size) != shapes(short, known.num_classes, None):
+            height, width = known.image_size
+            raise LoadError(
+                f"timm:{short} has tables for {height}x{width} pixels, which its stride of "
+                f"{known.unit} does not divide; no family here serves it"
+            )
         return {"mean": cfg["mean"], "std": cfg["std"], "format": TimmNetworkFormat(short)}
     return {"mean": cfg["mean"], "std": cfg["std"], "format": "timm", **fields}
 
@@ -106,7 +113,8 @@ def _is_foreign(model: Any) -> bool:
         return False
     cfg: Any = model.pretrained_cfg
     tower = type(model.norm_pre) is not nn.Identity or model.attn_pool is not None
-    known = tower or model.reg_token is not None or "dino" in f"{cfg['architecture']}.{cfg['tag']}"
+    of_dino = "dino" in f"{cfg.get('architecture')}.{cfg.get('tag')}"
+    known = tower or model.reg_token is not None or of_dino
     return not known and cfg["num_classes"] == 0
 
 

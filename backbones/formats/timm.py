@@ -125,7 +125,8 @@ def _vit(checkpoint: Checkpoint) -> dict[str, Any]:
         rule = "bicubic_offset"
         note = (
             "position table to other sizes by DINO's rule: its encoders and iBOT's are published "
-            "like this file, without classifier; else give arch={'position_resize': ...}"
+            "like this file, without classifier; of others (timm's orig_in21k) give their own by "
+            "arch={'position_resize': ...}"
         )
     else:
         rule, note = None, "nothing tells by whose rule the position table goes to another size"

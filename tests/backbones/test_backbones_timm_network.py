@@ -228,6 +228,11 @@ def test_what_cannot_be_had_is_refused_in_one_line(written):
             backbones.create("timm_network", {"model": name}, 64, seed=0)
 
 
+def test_tables_that_padding_would_outgrow_are_refused_before_the_file_is_looked_for():
+    with pytest.raises(backbones.LoadError, match="stride of 64 does not divide"):
+        backbones.load("timm:levit_128s.fb_dist_in1k")
+
+
 def test_other_families_keep_their_names():
     assert architecture("vit_tiny_patch16_224.augreg_in21k")["format"] == "timm"
     for other in (
