@@ -69,7 +69,7 @@ def test_objectives_by_scale():
     assert backbones.resolve("simmim", "paper") == "simmim_vit_base"
     assert backbones.resolve("mae_vit_large", "tiny") == "mae_vit_large"
     assert backbones.resolve("some/file.pth", "tiny") == "some/file.pth"
-    for objective in ("mae", "supervised"):
+    for objective in ("mae", "supervised", "contrastive"):
         for scale in ("smoke", "tiny"):
             assert backbones.resolve(objective, scale) == f"{objective}_vit_micro"
     with pytest.raises(backbones.LoadError, match="no encoder stands for 'mae' at scale 'huge'"):

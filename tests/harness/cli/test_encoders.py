@@ -53,7 +53,7 @@ def test_list_names_every_encoder_and_who_stands_for_what(
 @pytest.mark.parametrize(
     ("options", "names"),
     [
-        (["--objective", "contrastive"], {"mocov3_vit_base"}),
+        (["--objective", "contrastive"], {"contrastive_vit_micro", "mocov3_vit_base"}),
         (
             ["--family", "swinv2", "--objective", "supervised"],
             {"swinv2_base_w8", "swinv2_base_w16", "swinv2_base_w12_22k"},

@@ -40,6 +40,7 @@ def test_training_as_published(name: str, published: dict[str, Any]) -> None:
         "layer_decay": wrapper["paramwise_cfg"]["layer_decay_rate"],
         "layer_rule": "vitpose",
         "clip_norm": wrapper["clip_grad"]["max_norm"],
+        "rate_factors": {},
     }
     assert given.schedule.name == "step" and given.schedule.unit == "epoch"
     assert given.schedule.warmup == warmup["end"]
