@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from backbones import fetch, files
+from backbones.arguments import as_fields
 from backbones.contract import Backbone, BackboneSpec, FeatureInfo
 from backbones.download import Progress
 from backbones.entries import outside
 from backbones.files import Checkpoint
 from backbones.keys import KeyReport
-from backbones.loading import load
+from backbones.loading import load, of_checkpoint
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def check(
         return _checked(load(path, arch=arch), None, None)
     located = fetch.locate(str(path), progress)
     checkpoint = files.read(located.path, located.fingerprint)
-    return _checked(load(path, arch=arch), located.path, checkpoint)
+    backbone = of_checkpoint(located, checkpoint, arch=as_fields(arch))
+    return _checked(backbone, located.path, checkpoint)
 
 
 def _checked(backbone: Backbone, path: Path | None, checkpoint: Checkpoint | None) -> Checked:

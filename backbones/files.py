@@ -44,8 +44,8 @@ class Checkpoint:
         metadata: strings beside the tensors of a safetensors file.
         beside: other top-level keys of the file.
         notes: what was done in reading.
-        stamps: of the file, or of the shards, from before they were read or verified. Tensors may
-            be views of the file: whoever has copied them calls `require_unchanged`.
+        stamps: of the file, or of index and shards, from before they were read or verified.
+            Tensors may be views of the file: whoever has copied them calls `require_unchanged`.
     """
 
     path: Path
@@ -81,8 +81,11 @@ def read(path: Path, verified: Fingerprint | None = None) -> Checkpoint:
     """
     path = index_in(path) if _is_folder(path) else path
     container = sniff(path)
-    parts = list(shards_of(path)) if container == "safetensors index" else [path]
-    before = {path: verified.stamp} if verified else stamps(parts)
+    before = {path: verified.stamp} if verified else stamps([path])
+    parts = [path]
+    if container == "safetensors index":
+        parts = list(shards_of(path))
+        before |= stamps(parts)
     metadata: dict[str, str] = {}
     content: Any
     if container == "safetensors index":

@@ -6,6 +6,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from backbones import entries, fetch, files, outside
@@ -26,6 +27,8 @@ from backbones.entries import Entry
 from backbones.families import family as family_of
 from backbones.families.arch import check_keys
 from backbones.families.contract import Family
+from backbones.fetch import Located
+from backbones.files import Checkpoint
 from backbones.formats import recognise
 from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, Parsed
 from backbones.keys import assign
@@ -73,7 +76,24 @@ def load(
         return outside.load(offer, wished, rate, removed, given, keep)
     located = fetch.locate(str(name_or_path), progress)
     checkpoint = files.read(located.path, located.fingerprint)
-    overrides = {**located.arch, **given}
+    return of_checkpoint(located, checkpoint, input_size, rate, removed, given, keep)
+
+
+def of_checkpoint(
+    located: Located,
+    checkpoint: Checkpoint,
+    input_size: int | Size | None = None,
+    drop_path: float = 0.0,
+    drop_last: int = 0,
+    arch: Mapping[str, Any] = MappingProxyType({}),
+    keep: Collection[str] = (),
+) -> Backbone:
+    """Build the encoder of a file that has been found and read; see `load`.
+
+    Raises:
+        LoadError: as `load` does.
+    """
+    overrides = {**located.arch, **arch}
     wanted = overrides.pop("format", located.entry.format if located.entry else None)
     layout, reason = recognise(checkpoint, wanted)
     parsed = layout.parse(checkpoint)
@@ -82,14 +102,14 @@ def load(
     overrides = {**stated, **overrides}
     check_keep(keep, family.parts)
     check_keys(overrides, family.keys | _COMMON)
-    said = tuple(f"{key}={value} as given" for key, value in given.items())
-    said += _other_than_implied(parsed, {k: v for k, v in stated.items() if k not in given})
+    said = tuple(f"{key}={value} as given" for key, value in arch.items())
+    said += _other_than_implied(parsed, {k: v for k, v in stated.items() if k not in arch})
     parsed = _coloured(parsed, overrides.pop("mean", None), overrides.pop("std", None))
     described = family.describe(parsed.tensors, {**parsed.arch, **overrides})
-    shape, gone = family.shorten(described.arch, removed)
+    shape, gone = family.shorten(described.arch, drop_last)
     account = Account(parsed)
     account.keep(keep, family.parts, str(located.path))
-    account.drop(gone, f"drop_last={removed}")
+    account.drop(gone, f"drop_last={drop_last}")
     for rule, prefixes in described.dropped.items():
         account.drop(prefixes, rule)
     size = as_size(shape["image_size"] if input_size is None else input_size, "input_size")
@@ -97,7 +117,7 @@ def load(
     notes = dict.fromkeys(located.notes + checkpoint.notes + parsed.notes + described.notes + said)
     name = located.entry.name if located.entry else parsed.name or located.name
     spec = _spec(name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
-    backbone = _build(family, spec, size, rate, keep)
+    backbone = _build(family, spec, size, drop_path, keep)
     fresh = family.fresh | described.fresh
     created = assign(backbone, fitted.tensors, fresh, str(located.path))
     checkpoint.require_unchanged()

@@ -26,7 +26,7 @@ from timm.models.vision_transformer import Block, VisionTransformer
 from torch import nn
 
 from backbones.errors import LoadError
-from backbones.families.timm_network import facts, is_known, probe, shapes
+from backbones.families.timm_probe import facts, is_known, probe, shapes
 from backbones.formats.timm_network import TimmNetworkFormat
 
 _SUFFIXES = (".safetensors", ".pth", ".bin", ".pt")

@@ -19,7 +19,7 @@ FAMILIES = {
     "swinv2": "backbones.families.swinv2:SwinV2Family",
     "hiera": "backbones.families.hiera:HieraFamily",
     "convnext": "backbones.families.convnext:ConvNextFamily",
-    "timm_network": "backbones.families.timm_any:TimmFamily",
+    "timm_network": "backbones.families.timm_network:TimmFamily",
 }
 
 GROUP = "harness.backbones"

@@ -5,7 +5,7 @@ Only its name tells which: such a file is read as `timm:<name>.<tag>`, never rec
 
 from __future__ import annotations
 
-from backbones.families.timm_network import facts
+from backbones.families.timm_probe import facts
 from backbones.files import Checkpoint
 from backbones.formats.contract import Format, Parsed, Renaming
 

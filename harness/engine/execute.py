@@ -99,9 +99,8 @@ def build(plan: Plan) -> TaskModel:
     model.initialise(seed + HEAD_STREAM)
     if plan.options.control == "random":
         plan.backbone.initialise(seed)
-    placements(
-        model, plan.recipe
-    )  # what the recipe cannot mean is refused before a record is begun
+    # Rates for parameters that there are not are refused here, before a record is begun.
+    placements(model, plan.recipe)
     return model
 
 

@@ -59,6 +59,15 @@ def test_so_is_any_other(simmim_file, hashed):
     assert hashed == [simmim_file]
 
 
+def test_a_file_that_is_checked_is_read_once(simmim_file, hashed, monkeypatch):
+    """What is said of it and the encoder that it gives are of one reading."""
+    opened = []
+    before = files.read_torch
+    monkeypatch.setattr(files, "read_torch", lambda *a: opened.append(a[0]) or before(*a))
+    assert backbones.check(simmim_file).spec.sha256
+    assert opened == hashed == [simmim_file]
+
+
 def test_both_hashes_are_of_one_reading(simmim_file):
     data = simmim_file.read_bytes()
     found = fingerprints.fingerprint(simmim_file, md5=True)

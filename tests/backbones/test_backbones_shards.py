@@ -62,6 +62,20 @@ def test_the_hash_is_that_of_the_weights(folder):
     assert files.read(folder).sha256 != before
 
 
+def test_the_index_is_watched_as_the_shards_are(folder, monkeypatch, refused):
+    """Another index would name other shards than those that were hashed."""
+    index = folder / INDEX
+    before = files.read_shards
+
+    def and_change(path):
+        content = before(path)
+        index.write_text(index.read_text() + " ")
+        return content
+
+    monkeypatch.setattr(files, "read_shards", and_change)
+    refused(folder, r"\.index\.json changed while it was read")
+
+
 def test_missing_shards(folder, refused):
     (folder / SECOND).unlink()
     refused(folder, f"1 of 2 shards are missing: {SECOND}")

@@ -13,7 +13,7 @@ from tasks.pretraining.settings import (
     check_new,
     check_no_decoder,
 )
-from tasks.recipe import Section, TaskRecipe
+from tasks.recipe import LATER, Section, TaskRecipe
 
 
 class ClassifierRecipe(Section):
@@ -26,7 +26,9 @@ class ClassifierRecipe(Section):
         0.1, description="probability given to all classes alike (Szegedy et al. 2016)"
     )
     init_scale: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.001, description="factor of the classifier's first values (BEiT's fine-tuning)"
+        1.0,
+        description="factor of the classifier's first values; 0.001 in BEiT's fine-tuning",
+        json_schema_extra=LATER,
     )
     views: Literal[1, 2] = Field(
         1, description="views of an image in one step of training (Hoffer et al. 2020)"
