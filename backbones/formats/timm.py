@@ -82,7 +82,7 @@ def _check_pre_norm(checkpoint: Checkpoint) -> None:
         what = LATENT if LATENT in names else "no final norm"
         raise LoadError(
             f"{checkpoint.path}: norm_pre with {what}, as Perception Encoders have it, whose "
-            "rotary positions no file tells; put it into the folder of weights under timm's name and "
+            "rotary positions no file tells; put it into the folder of weights by timm's name and "
             "give timm:<name.tag>"
         )
 
