@@ -1,0 +1,1 @@
+"""Readers of classification data sets, one file each."""

@@ -1,0 +1,1 @@
+"""What is fitted on fixed features: linear heads, logistic regression, nearest neighbours."""
