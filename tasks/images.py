@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jfif", ".jp2", ".jpe", ".jpeg", ".jpg")
-    + (".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
+_ENDINGS = "avif bmp gif jfif jp2 jpe jpeg jpg pgm png ppm tif tiff webp"
+SUFFIXES = frozenset(f".{ending}" for ending in _ENDINGS.split())
 """Endings, in small letters, of the files that are taken for images."""
 
 # No others: Pillow's list has formats that start other programs.
@@ -151,10 +149,10 @@ def _pixels(image: Image.Image, content: bytes) -> tuple[NDArray[np.uint8], int]
 def _by_opencv(content: bytes) -> NDArray[np.uint8] | None:
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        found: NDArray[np.uint8] | None = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
+        found = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     except cv2.error:
         return None
-    return found
+    return None if found is None else np.asarray(found, np.uint8)
 
 
 def _by_pillow(image: Image.Image) -> NDArray[np.uint8]:
