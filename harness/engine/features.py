@@ -139,7 +139,7 @@ class _Extraction(LightningModule):
         self.signals.take()
         self.model.eval()
 
-    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> None:
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> int:
         features = self.model.features(batch, self.training_features)
         self._parts.append({name: value.float().cpu() for name, value in features.items()})
         last = int(batch["index"][-1])
@@ -149,7 +149,9 @@ class _Extraction(LightningModule):
             whole = {name: torch.cat([part[name] for part in self._parts]) for name in names}
             self._parts = []
             self.found.write(shard, whole)
-        self.advance(len(batch["index"]) * self.trainer.world_size)
+        count = len(batch["index"])
+        self.advance(count * self.trainer.world_size)
+        return count
 
 
 def _open(

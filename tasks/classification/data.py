@@ -62,7 +62,7 @@ class ClassificationDataset(TaskDataset):
         if rng is None:
             seen = test_view(image, size, recipe.test.crop_share, recipe.test.interpolation)
             return {"image": _planes(seen), "target": target}
-        seen, erased = train_view(image, size, recipe.augmentation, rng)
+        seen, erased = train_view(image, size, recipe.augmentation, rng, recipe.test.crop_share)
         item = {"image": _planes(seen), "target": target}
         return item if recipe.augmentation.erasing is None else item | {"erase": erased}
 
@@ -99,7 +99,9 @@ class ClassificationDataset(TaskDataset):
         kept = subset(labels, [self.name(k) for k in range(len(self))], share, seed)
         other = copy.copy(self)
         other.rows, other.labels = self.rows[kept], self.labels[kept]
-        other.info = self.info.part(len(other.rows), self.opened.digest(self.info.split, other.rows))
+        other.info = self.info.part(
+            len(other.rows), self.opened.digest(self.info.split, other.rows)
+        )
         return other
 
 
