@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
+from tasks import images
 from tasks.contract import DataError
+from tasks.names import printable
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from tasks.contract import Split
@@ -44,12 +44,8 @@ class Folder:
         Raises:
             DataError: naming the file that cannot be decoded.
         """
-        path = self.root / self.files[index]
-        try:
-            with Image.open(path) as image:
-                return _rgb(image)
-        except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise DataError(f"cannot read the image `{path}`: {error}; mend or remove it") from None
+        # As it is stored: the published recipes' loaders do not look at orientation tags.
+        return images.read(self.root / self.files[index], upright=False)
 
 
 def scan(root: Path | None, split: Split, limit: int | None) -> Folder:
@@ -73,7 +69,7 @@ def scan(root: Path | None, split: Split, limit: int | None) -> Folder:
     files = files[:limit]
     digest = hashlib.sha256()
     for path in files:
-        digest.update(f"{path.as_posix()}\t{_bytes_of(root / path)}\n".encode())
+        digest.update(f"{printable(path.as_posix())}\t{_bytes_of(root / path)}\n".encode())
     return Folder(root, tuple(files), digest.hexdigest())
 
 
@@ -81,14 +77,4 @@ def _bytes_of(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError as error:
-        what = "is a broken link" if path.is_symlink() else "cannot be read"
-        raise DataError(f"the image `{path}` {what}: {error.strerror}; mend or remove it") from None
-
-
-def _rgb(image: Image.Image) -> NDArray[np.uint8]:
-    # Older Pillow opens a grey PNG of 16 bits as `I`.
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        # Pillow's own conversion clips at 255, which leaves almost all of the image white.
-        levels = np.rint(np.asarray(image) / 257).astype(np.uint8)
-        return np.repeat(levels[:, :, None], 3, axis=2)
-    return np.asarray(image.convert("RGB"))
+        raise images.unreadable(path, error) from None

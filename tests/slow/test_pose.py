@@ -276,7 +276,7 @@ def test_a_broken_image_ends_the_run(tmp_path: Path) -> None:
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 2
     *_, last = errors.splitlines()
-    assert last.startswith(f"error: the image {broken} is truncated")
+    assert last.startswith(f"error: cannot read the image `{broken}`: it is truncated")
 
 
 COCO_MINI = Path(__file__).parents[3] / "shared/data/coco_mini"

@@ -44,6 +44,10 @@ class Images(ABC):
     def content(self, row: int) -> bytes:
         """Return what is stored, as it is."""
 
+    def end(self, row: int, count: int) -> bytes:
+        """Return its last bytes, at most `count`: they tell images of one size apart."""
+        return self.content(row)[-count:]
+
 
 @dataclass(frozen=True)
 class Part:

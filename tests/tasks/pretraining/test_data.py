@@ -123,11 +123,6 @@ def test_sixteen_bits_of_grey_become_eight(root: Path) -> None:
     assert (found.min(), found.max()) == (0, 255)
 
 
-@pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B"])
-def test_sixteen_bits_in_either_order(mode: str) -> None:
-    assert (folder._rgb(Image.new(mode, (2, 2), 257 * 100)) == 100).all()
-
-
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
