@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import torch
 
@@ -16,6 +16,7 @@ from tasks.probe import Fitted, Fixed, Probe
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tasks.classification.data import ClassificationDataset
     from tasks.classification.probes.contract import Fitted as FittedScores
     from tasks.classification.recipe import ClassificationRecipe
     from tasks.contract import DataInfo, Row
@@ -49,21 +50,30 @@ class ClassificationProbe(Probe):
             case "grid":
                 return grid.steps(probe.grid, training, features)
             case "logistic":
-                return logistic.steps(probe.logistic, training, features)
+                outputs = self.classes if self.figure == "map11" else 1
+                return logistic.steps(probe.logistic, features, outputs)
             case "knn":
-                return knn.steps(probe.knn, selection, features)
+                return knn.steps(features)
             case _:
                 assert_never(probe.kind)
 
     def fit(
         self, training: Fixed, selection: Fixed, seed: int, advance: Callable[[int], None]
     ) -> FittedClassifier:
-        fitter = {"grid": grid.fit, "logistic": logistic.fit, "knn": knn.fit}[self.probe.kind]
+        match self.probe.kind:
+            case "grid":
+                fitter: Callable[..., FittedScores] = grid.fit
+            case "logistic":
+                fitter = logistic.fit
+            case "knn":
+                fitter = knn.fit
+            case _:
+                assert_never(self.probe.kind)
         found = fitter(
             training.features,
-            torch.as_tensor(training.dataset.labels),
+            _labels(training),
             selection.features,
-            torch.as_tensor(selection.dataset.labels),
+            _labels(selection),
             self.classes,
             getattr(self.probe, self.probe.kind),
             self._figure,
@@ -98,3 +108,7 @@ class FittedClassifier(Fitted):
 @dataclass(frozen=True)
 class _Watch:
     advance: Callable[[int], None]
+
+
+def _labels(split: Fixed) -> Tensor:
+    return torch.as_tensor(cast("ClassificationDataset", split.dataset).labels)

@@ -197,9 +197,13 @@ class AugmentationRecipe(Section):
     @property
     def moves(self) -> bool:
         """Whether any of it can change a crop."""
-        drawn = (self.flip, self.half_body, self.shift_probability * self.shift)
-        drawn += (self.scale_probability * (self.scale != (1.0, 1.0)),)
-        drawn += (self.rotation_probability * self.rotation,)
+        drawn = [
+            self.flip,
+            self.half_body,
+            self.shift_probability * self.shift,
+            self.scale_probability * (self.scale != (1.0, 1.0)),
+            self.rotation_probability * self.rotation,
+        ]
         return any(drawn) or self.jitter is not None or self.grid_dropout is not None
 
 

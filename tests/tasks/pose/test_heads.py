@@ -58,7 +58,8 @@ def test_simple_decoder() -> None:
     windows = padded.unfold(2, 3, 1).unfold(3, 3, 1)
     expected = torch.einsum("bcyxij,kcij->bkyx", windows, weight) + bias[:, None, None]
     assert expected.shape[2:] == (32, 32)
-    torch.testing.assert_close(built.maps(built.backbone(IMAGES)[-1]), expected, rtol=1e-4, atol=1e-6)
+    found = built.maps(built.backbone(IMAGES)[-1])
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-6)
 
 
 @torch.no_grad()
