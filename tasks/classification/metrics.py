@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -50,8 +50,6 @@ def evaluate(
     metrics = {"accuracy": mean(correct), "mean_per_class": mean(shares)}
     if classes > 5:
         metrics["top5"] = mean((named == labels[:, None]).any(1).astype(float))
-    if len(ordered[0]["classes"]) == classes:
-        metrics["nll"] = mean(_surprise(ordered, labels), "lower")
     for name, members in groups.items():
         metrics[f"accuracy {name}"] = mean(correct[np.isin(labels, members)])
     scores = correct if figure == "accuracy" else shares
@@ -61,11 +59,11 @@ def evaluate(
     return Evaluation(figure, metrics, columns, EVALUATOR)
 
 
-def mean(scores: Floats, better: Any = "higher") -> Metric:
+def mean(scores: Floats) -> Metric:
     """The mean with its standard error; the error is None for fewer than two samples."""
     count = len(scores)
     error = float(scores.std(ddof=1) / np.sqrt(count)) if count > 1 else None
-    return Metric(float(scores.mean()), error, count, better)
+    return Metric(float(scores.mean()), error, count)
 
 
 def per_class_shares(correct: Floats, labels: Ints) -> Floats:
@@ -134,13 +132,3 @@ def matrix(ordered: list[Row], classes: int) -> Floats:
     for number, row in enumerate(ordered):
         found[number, row["classes"]] = row["scores"]
     return found
-
-
-def _surprise(ordered: list[Row], labels: Ints) -> Floats:
-    """(N,) minus the logarithm of the probability that the true class was given."""
-    return np.array(
-        [
-            -row["scores"][row["classes"].index(label)]
-            for row, label in zip(ordered, labels.tolist(), strict=True)
-        ]
-    )

@@ -117,4 +117,7 @@ class ClassificationRecipe(TaskRecipe):
                 {"batch_size": 1, "steps": 1, "precision": self.train.precision}
             ),
         }
-        return self.model_copy(update=idle | {"probe": self.probe.identifying()})
+        plain = ProbeRecipe.model_validate({})
+        others = {"grid", "logistic", "knn"} - {self.probe.kind}
+        probe = self.probe.model_copy(update={kind: getattr(plain, kind) for kind in others})
+        return self.model_copy(update=idle | {"probe": probe})
