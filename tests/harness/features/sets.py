@@ -31,8 +31,8 @@ def features(dtype: str = "float32", seed: int = 0) -> dict[str, Tensor]:
     }
 
 
-def opened(store: Store, key: FeatureKey = KEY) -> FeatureSet:
-    return store.open(key, COUNT, SHAPES, ORIGIN, SHARD)
+def opened(store: Store, key: FeatureKey = KEY, shard: int = SHARD) -> FeatureSet:
+    return store.open(key, COUNT, SHAPES, ORIGIN, shard)
 
 
 def part(features_: FeatureSet, shard: int, whole: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -54,6 +54,6 @@ def of(encoder: str) -> FeatureKey:
 def write_all(store: Store, started: object, seed: int) -> None:
     """In a process of its own, at the same time as another."""
     started.wait(60)  # type: ignore[attr-defined]
-    with opened(store) as found:
+    with opened(store, shard=1) as found:
         for shard in range(found.shards):
             found.write(shard, part(found, shard, features(seed=seed)))

@@ -5,12 +5,14 @@ import os
 import pickle
 from dataclasses import replace
 from pathlib import Path
+from threading import Thread
 from types import SimpleNamespace
 
 import pytest
 import torch
 
 from harness.features import FeatureError, feature_set, shards
+from harness.features.locks import exclusive
 from harness.features.size import required_bytes
 from harness.features.store import Store
 from tests.harness.features.sets import (
@@ -139,7 +141,7 @@ def test_processes_that_write_the_same_shards_at_the_same_time(store: Store) -> 
     for process in both:
         process.join(90)
     assert [process.exitcode for process in both] == [0, 0]
-    with opened(store) as found:
+    with opened(store, shard=1) as found:
         assert found.missing() == []
         loaded = found.load()
         for shard in range(found.shards):
@@ -147,6 +149,18 @@ def test_processes_that_write_the_same_shards_at_the_same_time(store: Store) -> 
             ours = [part(found, shard, features(seed=seed)) for seed in (0, 1)]
             kept = part(found, shard, loaded)
             assert any(all(torch.equal(kept[n], one[n]) for n in kept) for one in ours)
+
+
+def test_a_writer_waits_for_the_one_before_and_leaves_its_shard(store: Store) -> None:
+    with opened(store) as found:
+        late = Thread(target=found.write, args=(0, part(found, 0, features(seed=1))))
+        with exclusive(found.folder / "lock"):
+            late.start()
+            late.join(0.2)
+            assert late.is_alive()
+            shards.write(found.folder, found.manifest, 0, part(found, 0, features()))
+        late.join(60)
+        assert torch.equal(found.read(0)["map0"], features()["map0"][:SHARD])
 
 
 def test_a_copy_for_a_loader_worker_reads_the_same(store: Store) -> None:
