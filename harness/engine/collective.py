@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+
+T = TypeVar("T")
 
 
 def world_size() -> int:
@@ -26,6 +28,15 @@ def gather(rows: list[Any]) -> list[Any]:
     parts: list[Any] | None = [None] * world_size() if rank() == 0 else None
     dist.gather_object(rows, parts)
     return [row for part in parts or [] for row in part]
+
+
+def of_first(thing: T) -> T:
+    """What process 0 has, on all processes."""
+    if world_size() == 1:
+        return thing
+    shared = [thing]
+    dist.broadcast_object_list(shared, src=0)
+    return shared[0]
 
 
 class _Sum(torch.autograd.Function):

@@ -11,6 +11,7 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.utils.data import default_collate
 
+from harness.engine import collective
 from harness.engine.fit import quiet_lightning, trainer, workers
 from harness.engine.order import Chosen, Feed, Items
 from harness.engine.surroundings import device_name
@@ -61,7 +62,7 @@ def compute(
         model: whose `features` are computed.
         dataset: the samples, as evaluation sees them.
         signals: that may end it.
-        console: told size and progress.
+        console: told size and progress, the latter of this process.
         training: whether they are what `loss` needs; else what `predict` needs.
 
     Raises:
@@ -70,14 +71,15 @@ def compute(
     """
     model.eval()
     found = _open(plan, model, dataset, console, training)
-    missing = found.missing()
+    missing = collective.of_first(found.missing())
     if missing:
+        carrier = trainer(plan, [], 1)
+        # Lightning refuses a process that has nothing to do; what two compute is the same.
+        own = missing[carrier.global_rank :: carrier.world_size] or missing[:1]
+        total = sum(len(found.samples(shard)) for shard in own)
         name = f"features of {dataset.info.split}"
-        total = sum(len(found.samples(shard)) for shard in missing)
         with quiet_lightning(), console.phase(name, total, "samples") as advance:
-            carrier = trainer(plan, [], 1)
             size = plan.recipe.features.batch_size
-            own = missing[carrier.global_rank :: carrier.world_size]
             batches = [b for shard in own for b in _batches(found.samples(shard), size)]
             module = _Extraction(model, found, signals, training, advance)
             feed = Feed(Items(dataset), Chosen(batches), workers(plan))
@@ -150,7 +152,7 @@ class _Extraction(LightningModule):
             self._parts = []
             self.found.write(shard, whole)
         count = len(batch["index"])
-        self.advance(count * self.trainer.world_size)
+        self.advance(count)
         return count
 
 

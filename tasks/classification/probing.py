@@ -70,9 +70,9 @@ class ClassificationProbe(Probe):
             case _:
                 assert_never(self.probe.kind)
         found = fitter(
-            training.features,
+            self._in_order(training),
             _labels(training),
-            selection.features,
+            self._in_order(selection),
             _labels(selection),
             self.classes,
             getattr(self.probe, self.probe.kind),
@@ -81,6 +81,10 @@ class ClassificationProbe(Probe):
             _Watch(advance),
         )
         return FittedClassifier(found, self.recipe.predictions.keep)
+
+    def _in_order(self, split: Fixed) -> dict[str, Tensor]:
+        """The features as the recipe names them: of equal candidates the first wins."""
+        return {name: split.features[name] for name in self.probe.features}
 
     def _figure(self, scores: Tensor, labels: Tensor) -> float:
         """The data set's own figure on the selection split."""
