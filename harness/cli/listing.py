@@ -91,7 +91,12 @@ def recipes() -> None:
 def _datasets(name: str) -> dict[str, str]:
     """Of a task, or why there is none to be had."""
     try:
-        return task(name).datasets
+        found = task(name)
+        groups = {
+            group: f"runs {', '.join(members)}: each in a folder of its name below the root"
+            for group, members in found.groups.items()
+        }
+        return found.datasets | groups
     except UserError as error:
         return {"": f"cannot be used: {error}"}
 

@@ -73,19 +73,33 @@ def compute(
     found = _open(plan, model, dataset, console, training)
     missing = collective.of_first(found.missing())
     if missing:
-        carrier = trainer(plan, [], 1)
-        # Lightning refuses a process that has nothing to do; what two compute is the same.
-        own = missing[carrier.global_rank :: carrier.world_size] or missing[:1]
-        total = sum(len(found.samples(shard)) for shard in own)
-        name = f"features of {dataset.info.split}"
-        with quiet_lightning(), console.phase(name, total, "samples") as advance:
-            size = plan.recipe.features.batch_size
-            batches = [b for shard in own for b in _batches(found.samples(shard), size)]
-            module = _Extraction(model, found, signals, training, advance)
-            feed = Feed(Items(dataset), Chosen(batches), workers(plan))
-            carrier.predict(module, feed, return_predictions=False)
-            carrier.strategy.barrier()
+        with quiet_lightning():
+            _extract(plan, model, dataset, found, missing, signals, console, training)
     return found
+
+
+def _extract(
+    plan: Plan,
+    model: TaskModel,
+    dataset: TaskDataset,
+    found: FeatureSet,
+    missing: list[int],
+    signals: Signals,
+    console: Console,
+    training: bool,
+) -> None:
+    """Compute this process's share of the missing shards; ends when all have theirs."""
+    carrier = trainer(plan, [], 1)
+    # Lightning refuses a process that has nothing to do; what two compute is the same.
+    own = missing[carrier.global_rank :: carrier.world_size] or missing[:1]
+    total = sum(len(found.samples(shard)) for shard in own)
+    with console.phase(f"features of {dataset.info.split}", total, "samples") as advance:
+        size = plan.recipe.features.batch_size
+        batches = [b for shard in own for b in _batches(found.samples(shard), size)]
+        module = _Extraction(model, found, signals, training, advance)
+        feed = Feed(Items(dataset), Chosen(batches), workers(plan))
+        carrier.predict(module, feed, return_predictions=False)
+        carrier.strategy.barrier()
 
 
 def forget(plan: Plan) -> None:
