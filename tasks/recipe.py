@@ -22,7 +22,8 @@ FREE: JsonDict = {"determines": False}
 
 LATER: JsonDict = {"determines": "where set"}
 """Marks a field that came after the first recorded cells: its default is what they were run with,
-so that their identity, which knows nothing of it, leaves it out there."""
+so that their identity, which knows nothing of it, leaves it out there. A section that some runs do
+not look at is marked so, too."""
 
 
 class Section(BaseModel):

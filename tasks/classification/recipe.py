@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from tasks.classification.augmentation.settings import AugmentationRecipe, MixRecipe
 from tasks.classification.datasets.catalogue import PUBLICATIONS
 from tasks.classification.probes.settings import ProbeRecipe
-from tasks.recipe import FREE, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
+from tasks.recipe import FREE, LATER, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
 OWN = ("microworld", "folder")
 """Data sets that are no publication's."""
@@ -89,10 +89,13 @@ class ClassificationRecipe(TaskRecipe):
     task: Literal["classification"] = "classification"
     data: ClassificationData
     head: HeadRecipe = HeadRecipe.model_validate({})
-    augmentation: AugmentationRecipe = AugmentationRecipe.model_validate({})
-    mix: MixRecipe = MixRecipe.model_validate({})
+    # What a protocol does not look at is at its default in the identity, and left out there.
+    augmentation: AugmentationRecipe = Field(
+        AugmentationRecipe.model_validate({}), json_schema_extra=LATER
+    )
+    mix: MixRecipe = Field(MixRecipe.model_validate({}), json_schema_extra=LATER)
     test: TestRecipe = TestRecipe.model_validate({})
-    probe: ProbeRecipe = ProbeRecipe.model_validate({})
+    probe: ProbeRecipe = Field(ProbeRecipe.model_validate({}), json_schema_extra=LATER)
     predictions: PredictionsRecipe = PredictionsRecipe.model_validate({})
 
     @model_validator(mode="after")
