@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from os.path import splitext
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -124,7 +123,7 @@ def _why_not(path: str) -> str | None:
     above, _, name = path.rstrip("/").rpartition("/")
     if name.startswith("."):
         return _HIDDEN
-    if splitext(name)[1].lower() not in SUFFIXES:
+    if f".{name.rpartition('.')[2].lower()}" not in SUFFIXES:
         return _NO_IMAGE
     return None if above else _OUTSIDE
 
