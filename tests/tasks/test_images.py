@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image, ImageCms, ImageOps, features
+from PIL import Image, ImageCms, ImageFile, ImageOps, features
 from PIL.PngImagePlugin import PngInfo
 
 from tasks import images
@@ -123,8 +123,18 @@ def test_pixels_are_those_of_pillow(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["jpeg", "jpeg grey", "jpeg progressive", "png", "png with gamma"])
 def test_ordinary_files_go_the_fast_way(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_by_pillow", None)
-    np.testing.assert_array_equal(images.decode(FILES[kind], kind), by_pillow(FILES[kind]))
+    expected = by_pillow(FILES[kind])
+    monkeypatch.setattr(ImageFile.ImageFile, "load", None)
+    np.testing.assert_array_equal(images.decode(FILES[kind], kind), expected)
+
+
+def test_opencv_gets_no_file_that_it_might_fill_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV 4 does, OpenCV 5 does not."""
+    filled = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: filled)
+    for kind in ("jpeg", "jpeg grey", "jpeg progressive", "png"):
+        with pytest.raises(DataError, match="truncated"):
+            images.decode(FILES[kind][:-40], kind)
 
 
 def test_of_an_animation_it_is_the_first_frame() -> None:

@@ -28,9 +28,13 @@ def test_parts_are_nested() -> None:
     [(0.001, [1, 1, 1, 1]), (0.1, [10, 10, 3, 1]), (0.25, [25, 25, 8, 1]), (0.5, [50, 50, 15, 1])],
 )
 def test_each_class_has_its_share(fraction: float, counts: list[int]) -> None:
-    """0.1 of 30 is 3 although the product is not quite."""
     kept = LABELS[subset(LABELS, NAMES, fraction, 0)]
     assert [int((kept == label).sum()) for label in (0, 1, 2, 5)] == counts
+
+
+def test_rounding_is_that_of_the_decimal_number() -> None:
+    """0.7 of 45 is 31.5 and rounds up, although the product is a little less."""
+    assert subset(None, NAMES[:45], 0.7, 0).sum() == 32
 
 
 def test_the_order_of_the_set_does_not_matter() -> None:
