@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.features import shards
+from harness.features import records, shards
 from harness.features.errors import FeatureError
 from harness.features.locks import Use, exclusive
 from harness.features.manifest import Manifest
@@ -70,7 +70,7 @@ class FeatureSet:
         Raises:
             FeatureError: the file of one that was written is gone or of another size.
         """
-        return [s for s in range(self.shards) if not shards.is_there(self.folder, s)]
+        return [s for s in range(self.shards) if not records.is_there(self.folder, s)]
 
     def devices(self) -> list[str]:
         """What computed the shards that are there.
@@ -79,7 +79,7 @@ class FeatureSet:
             FeatureError: a record is damaged.
         """
         there = set(range(self.shards)) - set(self.missing())
-        return sorted({shards.device_of(self.folder, shard) for shard in there})
+        return sorted({records.device_of(self.folder, shard) for shard in there})
 
     def write(self, shard: int, tensors: Mapping[str, Tensor]) -> None:
         """Keep a shard, whole or not at all; where another process was faster, its shard stays.
@@ -95,7 +95,7 @@ class FeatureSet:
         """
         try:
             with exclusive(self.folder / "lock"):
-                if not shards.is_there(self.folder, shard):
+                if not records.is_there(self.folder, shard):
                     shards.write(self.folder, self.manifest, shard, tensors)
         except OSError as error:
             raise unwritable(self.folder, error) from error
@@ -138,7 +138,7 @@ class FeatureSet:
             raise IndexError(f"samples are numbered from 0 to {len(self) - 1}")
         found = self._empty(len(asked))
         of_shard = asked // self.manifest.shard
-        for shard in of_shard.unique().tolist():
+        for shard in sorted(set(of_shard.tolist())):
             places = (of_shard == shard).nonzero()[:, 0]
             local = asked[places] - shard * self.manifest.shard
             for name, tensor in self._shard(shard).items():

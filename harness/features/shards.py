@@ -1,7 +1,6 @@
-"""One shard: a safetensors file, and beside it a small file with its hash, written after it.
+"""One shard: a safetensors file, and its record (`records`), written after it.
 
-A shard is there once the small file is. Its hash is of the bytes in memory, so that a fault in
-writing shows up on reading.
+The hash in the record is of the bytes in memory, so that a fault in writing shows up on reading.
 """
 
 from __future__ import annotations
@@ -18,34 +17,8 @@ from torch import Tensor
 
 from harness.features.errors import FeatureError
 from harness.features.manifest import Manifest, remedy
+from harness.features.records import file_of, record_of, recorded
 from results.files import write_bytes, write_text
-
-
-def file_of(folder: Path, shard: int) -> Path:
-    """The file with the features."""
-    return folder / f"{shard:05d}.safetensors"
-
-
-def record_of(folder: Path, shard: int) -> Path:
-    """The small file with the hash."""
-    return folder / f"{shard:05d}.json"
-
-
-def is_there(folder: Path, shard: int) -> bool:
-    """Whether a shard was written to its end, as far as the sizes of its files tell.
-
-    Raises:
-        FeatureError: it was, and its file is missing now or of another size.
-    """
-    if not record_of(folder, shard).exists():
-        return False
-    _, size = _recorded(folder, shard)
-    path = file_of(folder, shard)
-    found = path.stat().st_size if path.exists() else None
-    if found != size:
-        what = "is missing" if found is None else f"has {found} bytes, not the {size} written"
-        raise FeatureError(f"{path} {what}; {remedy(folder.name)}")
-    return True
 
 
 def write(folder: Path, manifest: Manifest, shard: int, tensors: Mapping[str, Tensor]) -> None:
@@ -72,7 +45,7 @@ def read(folder: Path, manifest: Manifest, shard: int) -> dict[str, Tensor]:
     """
     path = file_of(folder, shard)
     content = _content(folder, shard)
-    if hashlib.sha256(content).hexdigest() != _recorded(folder, shard)[0]:
+    if hashlib.sha256(content).hexdigest() != recorded(folder, shard)[0]:
         raise _changed(path)
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
@@ -88,7 +61,7 @@ def mapped(folder: Path, manifest: Manifest, shard: int) -> dict[str, Tensor]:
         FeatureError: as `read`.
     """
     path = file_of(folder, shard)
-    sha256, _ = _recorded(folder, shard)
+    sha256, _ = recorded(folder, shard)
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -101,33 +74,9 @@ def mapped(folder: Path, manifest: Manifest, shard: int) -> dict[str, Tensor]:
         raise FeatureError(f"{path} cannot be read ({error}); {remedy(folder.name)}") from error
 
 
-def device_of(folder: Path, shard: int) -> str:
-    """What computed a shard.
-
-    Raises:
-        FeatureError: its record is damaged.
-    """
-    _recorded(folder, shard)
-    return str(json.loads(record_of(folder, shard).read_text(encoding="utf-8")).get("device"))
-
-
-def _recorded(folder: Path, shard: int) -> tuple[str, int]:
-    path = record_of(folder, shard)
-    try:
-        record = json.loads(path.read_text(encoding="utf-8"))
-        return str(record["sha256"]), int(record["bytes"])
-    except FileNotFoundError:
-        raise FeatureError(
-            f"{file_of(folder, shard)} was not written to its end; repeat the command that "
-            "computes the features: it continues"
-        ) from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise FeatureError(f"{path} is damaged; {remedy(folder.name)}") from error
-
-
 def _content(folder: Path, shard: int) -> bytes:
     path = file_of(folder, shard)
-    _recorded(folder, shard)
+    recorded(folder, shard)
     try:
         return path.read_bytes()
     except OSError as error:

@@ -88,10 +88,12 @@ class Archive:
 
     Attributes:
         name: of the file.
+        gives: a file or folder that is there once it is unpacked.
         md5: hexadecimal, None where none is published.
     """
 
     name: str
+    gives: str
     md5: str | None = None
 
 
@@ -107,10 +109,13 @@ class Publication:
         licence: terms, in a word or two.
         source: how to get it, in a sentence.
         figure: what its publication measures.
-        counts: images of the official train, val and test part; None where there is no val.
+        counts: images of the official train, val and test part; None where there is no val, and
+            where no count is stated for train.
+        each: least and most training images a class, where they are known.
         classes: their number.
         selection: how the selection split is made, in words.
-        archives: official files that may lie in the root unpacked or packed.
+        archives: official files that may lie in the root unpacked or packed, in the order in which
+            they are unpacked.
     """
 
     name: str
@@ -120,7 +125,8 @@ class Publication:
     licence: str
     source: str
     figure: Figure
-    counts: tuple[int, int | None, int]
+    counts: tuple[int | None, int | None, int]
     classes: int
     selection: str
+    each: tuple[int, int] | None = None
     archives: tuple[Archive, ...] = ()
