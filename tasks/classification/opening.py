@@ -95,6 +95,10 @@ class Joined(Images):
         images, row = self._place(row)
         return images.content(row)
 
+    def end(self, row: int, count: int) -> bytes:
+        images, row = self._place(row)
+        return images.end(row, count)
+
     def _place(self, row: int) -> tuple[Images, int]:
         count = len(self.first)
         return (self.first, row) if row < count else (self.second, row - count)
