@@ -34,7 +34,7 @@ class Bank:
 
     def __init__(self, rows: Tensor, chunk: tuple[int, int] = (QUERIES, ROWS)) -> None:
         self.rows, self.chunk = rows, chunk
-        self.norms = torch.cat([_norms(part) for part in rows.split(chunk[1])])
+        self.norms = torch.cat([_norms(part) for part in torch.split(rows, chunk[1])])
         # What is multiplied at once in double precision: of the size of a cache, on a CPU.
         self.elements = 1 << (18 if rows.device.type == "cpu" else 24)
 
@@ -51,7 +51,7 @@ class Bank:
         """
         if not 1 <= k <= len(self):
             raise ValueError(f"{k} nearest of {len(self)} rows")
-        for part in queries.split(self.chunk[0]):
+        for part in torch.split(queries, self.chunk[0]):
             yield self._nearest(part.to(self.rows.device), k)
 
     def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -101,7 +101,10 @@ class Bank:
         parts = max(1, self.elements // max(1, rows.shape[1] * queries.shape[1]))
         found = []
         for query, size, some in zip(
-            queries.split(parts), norms.split(parts), rows.split(parts), strict=True
+            torch.split(queries, parts),
+            torch.split(norms, parts),
+            torch.split(rows, parts),
+            strict=True,
         ):
             dots = _sum(query.double().unsqueeze(1) * self.rows[some])
             found.append(dots / (size.unsqueeze(1) * self.norms[some]).clamp_(min=_TINY))
@@ -111,7 +114,7 @@ class Bank:
     def _compare(self, query: Tensor, norm: Tensor) -> Tensor:
         """Return the similarities (N,) of all rows to one query (D,)."""
         parts = max(1, self.elements // len(query))
-        dots = [_sum(query.double() * some) for some in self.rows.split(parts)]
+        dots = [_sum(query.double() * some) for some in torch.split(self.rows, parts)]
         return torch.cat(dots) / (norm * self.norms).clamp_(min=_TINY)
 
     def _error(self, precision: torch.dtype) -> float:
