@@ -171,7 +171,7 @@ def fit(
 
 
 def train(split: Labelled, recipe: GridRecipe, seed: int, watch: Watch) -> list[Head]:
-    """Return all heads, by feature and in the order of `combinations`; `choice` says which is which.
+    """Return all heads, by feature and in the order of `combinations`; `choice` says which it is.
 
     Mini-batches follow each other in an order that depends on seed and epoch alone, and all heads
     of all features see the same ones.

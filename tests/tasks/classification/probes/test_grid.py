@@ -120,7 +120,7 @@ def test_a_head_that_diverges_moves_no_other_and_does_not_win() -> None:
 
 
 def test_all_heads_diverged() -> None:
-    with pytest.raises(RecipeError, match="all 2 heads diverged .* lower the learning rates"):
+    with pytest.raises(RecipeError, match=r"all 2 heads diverged .* lower the learning rates"):
         data = blobs(64)
         fitted(recipe(learning_rates=(1e30, 1e31), weight_decays=(1.0,)), data, data)
 

@@ -19,7 +19,7 @@ from tasks.contract import RecipeError
 from .blobs import Counted, accuracy, blobs, generator, matches, several, shuffled
 
 FOLDER = Path(__file__).parents[3] / "fixtures/recipes/evaluation_procedures"
-CHUNKS = [(1, 1), (3, 7), (64, 50), (512, 8192)]
+CHUNKS = [(1, 50), (7, 3), (64, 64), (512, 8192)]
 
 
 def recipe(k: int = 20, temperature: float = 0.07) -> KnnRecipe:
@@ -75,8 +75,7 @@ def test_dinov2_shares_of_the_votes(published: dict[str, Tensor], k: int) -> Non
     votes = knn.log_votes(similarities[:, :k], labels[rows[:, :k]], 7, 0.07)
     shares = (votes - (similarities / 0.07).logsumexp(1, keepdim=True)).exp()
     expected = published[f"probas_k{k}"].double()
-    # A share in single precision, the largest of which is about one: 1e-7 beside 2e-6 of the votes.
-    assert torch.allclose(shares, expected, rtol=4e-6, atol=1e-7)
+    assert torch.allclose(shares, expected, rtol=2e-6, atol=0)
 
 
 def collapsed(samples: int, width: int) -> Tensor:
@@ -103,7 +102,7 @@ def ordinary(samples: int, width: int) -> Tensor:
 @pytest.mark.parametrize("chunk", CHUNKS)
 @pytest.mark.parametrize("made", [ordinary, collapsed, repeated, hollow])
 def test_the_search_is_exact_in_chunks_of_any_size(made: Any, chunk: tuple[int, int]) -> None:
-    rows, queries = made(300, 33), made(40, 33) + 0.01 * ordinary(40, 33)
+    rows, queries = made(150, 33), made(20, 33) + 0.01 * ordinary(20, 33)
     values, numbers = search(Bank(rows, chunk), queries, 20)
     expected, places = plainly(rows, queries, 20)
     assert torch.allclose(values, expected, atol=1e-14, rtol=0)
@@ -159,7 +158,7 @@ def test_scores_are_shares_with_a_floor() -> None:
 
 
 def test_a_small_temperature_overflows_nowhere() -> None:
-    (features, labels), (other, truth) = blobs(60, noise=1.0), blobs(40, seed=1, noise=1.0)
+    (features, labels), (other, _) = blobs(60, noise=1.0), blobs(40, seed=1, noise=1.0)
     cold = fitted((features, labels), recipe(20, 1e-6)).scores(other)
     nearest = fitted((features, labels), recipe(1)).scores(other)
     assert cold.isfinite().all() and torch.equal(cold.argmax(1), nearest.argmax(1))
