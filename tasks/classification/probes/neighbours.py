@@ -34,9 +34,9 @@ class Bank:
 
     def __init__(self, rows: Tensor, chunk: tuple[int, int] = (QUERIES, ROWS)) -> None:
         self.rows, self.chunk = rows, chunk
-        self.norms = torch.cat([_norms(part) for part in torch.split(rows, chunk[1])])
         # What is multiplied at once in double precision: of the size of a cache, on a CPU.
         self.elements = 1 << (18 if rows.device.type == "cpu" else 24)
+        self.norms = self._norms(rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -55,7 +55,7 @@ class Bank:
             yield self._nearest(part.to(self.rows.device), k)
 
     def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        norms, proposed = _norms(queries), min(k + SPARE, len(self))
+        norms, proposed = self._norms(queries), min(k + SPARE, len(self))
         similarities = norms.new_empty(len(queries), k)
         numbers = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
         open_ = torch.arange(len(queries), device=queries.device)
@@ -117,6 +117,10 @@ class Bank:
         dots = [_sum(query.double() * some) for some in torch.split(self.rows, parts)]
         return torch.cat(dots) / (norm * self.norms).clamp_(min=_TINY)
 
+    def _norms(self, rows: Tensor) -> Tensor:
+        parts = torch.split(rows, max(1, self.elements // rows.shape[1]))
+        return torch.cat([_sum(part.double().square()) for part in parts]).sqrt()
+
     def _error(self, precision: torch.dtype) -> float:
         """Return twice the most by which rounding moves a product of unit rows: D additions and
         multiplications and the rounding of what goes in (Higham 2002, 3.1)."""
@@ -131,10 +135,6 @@ def _sum(values: Tensor) -> Tensor:
         values[..., : width - half] += values[..., half:]
         values = values[..., :half]
     return values[..., 0]
-
-
-def _norms(rows: Tensor) -> Tensor:
-    return _sum(rows.double().square()).sqrt()
 
 
 def _unit(rows: Tensor, norms: Tensor, precision: torch.dtype) -> Tensor:
