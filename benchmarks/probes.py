@@ -24,7 +24,7 @@ from tasks.classification.probes.settings import DINOV2_RATES, GridRecipe
 
 SAMPLES, WIDTH, CLASSES = 5000, 384, 20
 QUERIES, ROWS, WIDE, K = 2000, 20_000, 768, 20
-IMAGES, BATCH, EPOCHS = 64, 32, 10
+IMAGES, BATCH, EPOCHS = 32, 16, 10
 RATES = (*DINOV2_RATES, 0.2, 0.5)
 
 
