@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from tasks.classification.probes.contract import Figure, Fitted, Split
+from tasks.classification.probes.contract import Figure, Fitted, Labelled
 from tasks.contract import RecipeError
 
 
@@ -39,7 +39,7 @@ def edges(chosen: Mapping[str, float], tried: Mapping[str, Sequence[float]]) -> 
     return found
 
 
-def check_choice(selection: Split | None, candidates: int) -> None:
+def check_choice(selection: Labelled | None, candidates: int) -> None:
     """Refuse a choice without a split to choose on.
 
     Raises:
@@ -52,7 +52,7 @@ def check_choice(selection: Split | None, candidates: int) -> None:
         )
 
 
-def measured(fitted: Fitted, selection: Split | None, figure: Figure) -> float | None:
+def measured(fitted: Fitted, selection: Labelled | None, figure: Figure) -> float | None:
     """Return a candidate's figure on the selection split; None without a split, and where scores
     are not finite."""
     if selection is None:

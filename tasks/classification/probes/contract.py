@@ -57,7 +57,7 @@ class Fitted(ABC):
 
 
 @dataclass(frozen=True, eq=False)
-class Split:
+class Labelled:
     """Features with their labels.
 
     Attributes:
@@ -80,15 +80,17 @@ class Split:
         return len(self.labels)
 
     @classmethod
-    def given(cls, features: Features | None, labels: Tensor | None, classes: int) -> Split | None:
+    def given(
+        cls, features: Features | None, labels: Tensor | None, classes: int
+    ) -> Labelled | None:
         """Return the checked split, or None where there is none. Raises as `check`."""
-        if features is None or labels is None:
-            if features is not labels:
-                raise ValueError("features and labels of a split come together")
+        if features is None and labels is None:
             return None
+        if features is None or labels is None:
+            raise ValueError("features and labels of a split come together")
         return cls(features, labels, classes).check()
 
-    def check(self) -> Split:
+    def check(self) -> Labelled:
         """Return the split, with its labels beside its features.
 
         Raises:
@@ -114,4 +116,4 @@ class Split:
                     f"{len(finite)} samples are not): look at the encoder and its normalisation"
                 )
         device = next(iter(self.features.values())).device
-        return Split(self.features, labels.to(device), classes)
+        return Labelled(self.features, labels.to(device), classes)

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from tasks.classification.probes.choosing import best, check_choice, edges, measured
-from tasks.classification.probes.contract import Features, Figure, Split, Watch
+from tasks.classification.probes.contract import Features, Figure, Labelled, Watch
 from tasks.classification.probes.head import Head, Scale
 from tasks.classification.probes.settings import GridRecipe
 from tasks.contract import RecipeError
@@ -52,6 +52,11 @@ def first_weights(seed: int, width: int, classes: int) -> Tensor:
     return torch.from_numpy(drawn.astype(np.float32))
 
 
+def peak_rate(learning_rate: float, batch_size: int) -> float:
+    """Return the learning rate of the first step: scaled by the batch, as DINOv2 does."""
+    return learning_rate * batch_size / 256
+
+
 def rate_factor(step: int, total: int) -> float:
     """Return the learning rate in a step as a share of the peak: a cosine from 1 to 0."""
     return 0.5 * (1 + math.cos(math.pi * step / total))
@@ -61,7 +66,7 @@ class _Heads:
     """All heads (G of them) on one feature: weights (D,G*C) and bias (G*C,), side by side, so that
     a step is one product each way; columns never meet, so heads do not either."""
 
-    def __init__(self, values: Tensor, split: Split, recipe: GridRecipe, seed: int) -> None:
+    def __init__(self, values: Tensor, split: Labelled, recipe: GridRecipe, seed: int) -> None:
         pairs = combinations(recipe)
         self.count, self.classes = len(pairs), split.classes
         self.scale = (Scale.of if recipe.standardise else Scale.identity)(values)
@@ -70,8 +75,9 @@ class _Heads:
         self.weight = first.repeat(1, self.count)
         self.bias = values.new_zeros(self.weight.shape[1])
         self.moving = [torch.zeros_like(each) for each in (self.weight, self.bias)]
-        peak, decay = values.new_tensor(pairs).repeat_interleave(split.classes, 0).unbind(1)
-        self.peak = peak * (recipe.batch_size / 256)
+        pairs = [(peak_rate(rate, recipe.batch_size), decay) for rate, decay in pairs]
+        columns = values.new_tensor(pairs).repeat_interleave(split.classes, 0)
+        self.peak, decay = columns.unbind(1)
         self.decay = decay if any(recipe.weight_decays) else None
         self.momentum = recipe.momentum
 
@@ -104,7 +110,7 @@ def loss_slope(logits: Tensor, labels: Tensor) -> Tensor:
 
     Args:
         logits: (B,G,C).
-        labels: as in `Split`, of the batch.
+        labels: as in `Labelled`, of the batch.
 
     Returns:
         (B,G,C).
@@ -137,7 +143,7 @@ def fit(
 
     Args:
         training: the features; all are in the grid.
-        labels: of the training samples, as in `Split`.
+        labels: of the training samples, as in `Labelled`.
         selection: features of the selection split; None where there is one candidate.
         selection_labels: likewise.
         classes: C.
@@ -150,37 +156,47 @@ def fit(
         RecipeError: for several candidates and no selection, or where all heads diverged.
         DataError: where a feature is not finite.
     """
-    split = Split(training, labels, classes).check()
-    chosen_on = Split.given(selection, selection_labels, classes)
-    pairs = combinations(recipe)
-    check_choice(chosen_on, len(pairs) * len(training))
-    grid = {name: _Heads(values, split, recipe, seed) for name, values in training.items()}
-    _train(list(grid.values()), split.labels, recipe, seed, watch)
-    heads: list[Head] = []
-    candidates: list[dict[str, Any]] = []
-    for name, trained in grid.items():
-        for place, (rate, decay) in enumerate(pairs):
-            head = Head(name, trained.scale, *trained.head(place), split.several, {})
-            candidate = {"feature": name, "learning_rate": rate, "weight_decay": decay}
-            finite = bool(head.weight.isfinite().all() and head.bias.isfinite().all())
-            value = measured(head, chosen_on, figure) if finite else None
-            diverged = not finite or (value is None and chosen_on is not None)
-            heads.append(head)
-            candidates.append(candidate | {"figure": value, "diverged": diverged})
-            watch.advance(1)
+    split = Labelled(training, labels, classes).check()
+    chosen_on = Labelled.given(selection, selection_labels, classes)
+    check_choice(chosen_on, len(combinations(recipe)) * len(training))
+    heads = train(split, recipe, seed, watch)
+    candidates = []
+    for head in heads:
+        finite = bool(head.weight.isfinite().all() and head.bias.isfinite().all())
+        value = measured(head, chosen_on, figure) if finite else None
+        diverged = not finite or (value is None and chosen_on is not None)
+        candidates.append(head.choice | {"figure": value, "diverged": diverged})
+        watch.advance(1)
     return _chosen(heads, candidates, recipe)
 
 
-def _train(grid: list[_Heads], labels: Tensor, recipe: GridRecipe, seed: int, watch: Watch) -> None:
-    size, samples = recipe.batch_size, len(labels)
+def train(split: Labelled, recipe: GridRecipe, seed: int, watch: Watch) -> list[Head]:
+    """Return all heads, by feature and in the order of `combinations`; `choice` says which it is.
+
+    Mini-batches follow each other in an order that depends on seed and epoch alone, and all heads
+    of all features see the same ones.
+    """
+    grid = [_Heads(values, split, recipe, seed) for values in split.features.values()]
+    size, samples = recipe.batch_size, len(split)
     batches = math.ceil(samples / size)
     for epoch in range(recipe.epochs):
-        rows = order(seed, epoch, samples).to(labels.device)
-        for batch, chosen in enumerate(rows.split(size)):
+        rows = order(seed, epoch, samples).to(split.labels.device)
+        for batch, chosen in enumerate(torch.split(rows, size)):
             factor = rate_factor(epoch * batches + batch, recipe.epochs * batches)
             for heads in grid:
-                heads.step(chosen, labels[chosen], factor)
+                heads.step(chosen, split.labels[chosen], factor)
             watch.advance(1)
+    return [
+        Head(
+            name,
+            heads.scale,
+            *heads.head(place),
+            split.several,
+            {"feature": name, "learning_rate": rate, "weight_decay": decay},
+        )
+        for name, heads in zip(split.features, grid, strict=True)
+        for place, (rate, decay) in enumerate(combinations(recipe))
+    ]
 
 
 def _chosen(heads: list[Head], candidates: list[dict[str, Any]], recipe: GridRecipe) -> Head:

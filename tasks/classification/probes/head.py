@@ -35,7 +35,7 @@ class Scale:
         total = features.sum(0, dtype=torch.float64)
         mean = total / len(features)
         squares = torch.zeros_like(mean)
-        for part in features.split(ROWS):
+        for part in torch.split(features, ROWS):
             squares += (part.double() - mean).square().sum(0)
         factor = (squares / len(features) + EPSILON).rsqrt()
         return cls(mean.float(), factor.float())
@@ -75,7 +75,7 @@ class Head(Fitted):
         """As in `Fitted`."""
         values = features[self.feature]
         parts = []
-        for part in values.split(ROWS):
+        for part in torch.split(values, ROWS):
             logits = self.scale(part.to(self.weight.device)) @ self.weight + self.bias
             if not self.several:
                 logits = functional.log_softmax(logits, 1).clamp_(min=FLOOR)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from tasks.classification.probes.choosing import best, check_choice, measured
-from tasks.classification.probes.contract import FLOOR, Features, Figure, Fitted, Split, Watch
+from tasks.classification.probes.contract import FLOOR, Features, Figure, Fitted, Labelled, Watch
 from tasks.classification.probes.neighbours import Bank
 from tasks.classification.probes.settings import KnnRecipe
 from tasks.contract import RecipeError
@@ -32,7 +32,7 @@ def log_votes(similarities: Tensor, labels: Tensor, classes: int, temperature: f
 
     Args:
         similarities: (N,k) of the neighbours, the highest first.
-        labels: (N,k) their class numbers, or (N,k,C) as in `Split`.
+        labels: (N,k) their class numbers, or (N,k,C) as in `Labelled`.
         classes: C.
         temperature: T.
 
@@ -43,7 +43,7 @@ def log_votes(similarities: Tensor, labels: Tensor, classes: int, temperature: f
     weights = (similarities.double() / temperature - highest).exp()
     votes = weights.new_zeros(len(weights), classes)
     # One neighbour after the other: the order of the sum is the same on every device.
-    for weight, label in zip(weights.split(1, 1), labels.unbind(1), strict=True):
+    for weight, label in zip(torch.split(weights, 1, 1), labels.unbind(1), strict=True):
         if label.ndim == 2:
             votes += weight * (label == 1)
         else:
@@ -65,7 +65,7 @@ class Neighbours(Fitted):
 
     feature: str
     bank: Bank
-    split: Split
+    split: Labelled
     recipe: KnnRecipe
     choice: dict[str, Any]
 
@@ -102,8 +102,8 @@ def fit(
         DataError: where a feature is not finite.
     """
     del seed
-    split = Split(training, labels, classes).check()
-    chosen_on = Split.given(selection, selection_labels, classes)
+    split = Labelled(training, labels, classes).check()
+    chosen_on = Labelled.given(selection, selection_labels, classes)
     if recipe.k > len(split):
         raise RecipeError(f"k is {recipe.k}, but there are only {len(split)} training samples")
     check_choice(chosen_on, len(training))

@@ -28,7 +28,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from tasks.classification.probes.choosing import best, check_choice, edges, measured
-from tasks.classification.probes.contract import Features, Figure, Split, Watch
+from tasks.classification.probes.contract import Features, Figure, Labelled, Watch
 from tasks.classification.probes.head import Head, Scale
 from tasks.classification.probes.settings import LogisticRecipe
 
@@ -90,7 +90,7 @@ class _Regression:
 class _Path:
     """The regressions on one feature: one, or one a class where samples have several labels."""
 
-    def __init__(self, feature: str, split: Split, recipe: LogisticRecipe, watch: Watch) -> None:
+    def __init__(self, feature: str, split: Labelled, recipe: LogisticRecipe, watch: Watch) -> None:
         self.feature, self.split, self.watch = feature, split, watch
         values = split.features[feature]
         self.scale = (Scale.of if recipe.standardise else Scale.identity)(values)
@@ -98,7 +98,7 @@ class _Path:
         outputs = split.classes if split.several else 1
         self.regressions = [_Regression(recipe) for _ in range(outputs)]
 
-    def fit(self, factor: float, more: Split | None = None) -> tuple[Head, int]:
+    def fit(self, factor: float, more: Labelled | None = None) -> tuple[Head, int]:
         """Return the head at an L2 factor, and how many regressions did not come to an end.
 
         Args:
@@ -130,7 +130,7 @@ class _Path:
             weight[:, columns], bias[columns] = linear[0]
         return Head(self.feature, self.scale, weight.to(device), bias.to(device), several, {})
 
-    def _prepared(self, split: Split) -> Array:
+    def _prepared(self, split: Labelled) -> Array:
         array: Array = self.scale(split.features[self.feature]).double().cpu().numpy()
         return array
 
@@ -156,8 +156,8 @@ def fit(
         DataError: where a feature is not finite.
     """
     del seed
-    split = Split(training, labels, classes).check()
-    chosen_on = Split.given(selection, selection_labels, classes)
+    split = Labelled(training, labels, classes).check()
+    chosen_on = Labelled.given(selection, selection_labels, classes)
     grid = factors(recipe)
     check_choice(chosen_on, len(grid) * len(training))
     candidates: list[dict[str, Any]] = []
@@ -183,7 +183,7 @@ def fit(
     return replace(head, choice=account)
 
 
-def _targets(split: Split) -> Array:
+def _targets(split: Labelled) -> Array:
     """Return the targets (N, number of regressions)."""
     labels: Array = split.labels.cpu().numpy()
     return (labels == 1).astype(np.int64) if split.several else labels[:, None]

@@ -34,9 +34,9 @@ class Bank:
 
     def __init__(self, rows: Tensor, chunk: tuple[int, int] = (QUERIES, ROWS)) -> None:
         self.rows, self.chunk = rows, chunk
-        self.norms = torch.cat([_norms(part) for part in rows.split(chunk[1])])
         # What is multiplied at once in double precision: of the size of a cache, on a CPU.
         self.elements = 1 << (18 if rows.device.type == "cpu" else 24)
+        self.norms = self._norms(rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -51,11 +51,11 @@ class Bank:
         """
         if not 1 <= k <= len(self):
             raise ValueError(f"{k} nearest of {len(self)} rows")
-        for part in queries.split(self.chunk[0]):
+        for part in torch.split(queries, self.chunk[0]):
             yield self._nearest(part.to(self.rows.device), k)
 
     def _nearest(self, queries: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        norms, proposed = _norms(queries), min(k + SPARE, len(self))
+        norms, proposed = self._norms(queries), min(k + SPARE, len(self))
         similarities = norms.new_empty(len(queries), k)
         numbers = torch.empty(len(queries), k, dtype=torch.int64, device=queries.device)
         open_ = torch.arange(len(queries), device=queries.device)
@@ -101,7 +101,10 @@ class Bank:
         parts = max(1, self.elements // max(1, rows.shape[1] * queries.shape[1]))
         found = []
         for query, size, some in zip(
-            queries.split(parts), norms.split(parts), rows.split(parts), strict=True
+            torch.split(queries, parts),
+            torch.split(norms, parts),
+            torch.split(rows, parts),
+            strict=True,
         ):
             dots = _sum(query.double().unsqueeze(1) * self.rows[some])
             found.append(dots / (size.unsqueeze(1) * self.norms[some]).clamp_(min=_TINY))
@@ -111,8 +114,12 @@ class Bank:
     def _compare(self, query: Tensor, norm: Tensor) -> Tensor:
         """Return the similarities (N,) of all rows to one query (D,)."""
         parts = max(1, self.elements // len(query))
-        dots = [_sum(query.double() * some) for some in self.rows.split(parts)]
+        dots = [_sum(query.double() * some) for some in torch.split(self.rows, parts)]
         return torch.cat(dots) / (norm * self.norms).clamp_(min=_TINY)
+
+    def _norms(self, rows: Tensor) -> Tensor:
+        parts = torch.split(rows, max(1, self.elements // rows.shape[1]))
+        return torch.cat([_sum(part.double().square()) for part in parts]).sqrt()
 
     def _error(self, precision: torch.dtype) -> float:
         """Return twice the most by which rounding moves a product of unit rows: D additions and
@@ -128,10 +135,6 @@ def _sum(values: Tensor) -> Tensor:
         values[..., : width - half] += values[..., half:]
         values = values[..., :half]
     return values[..., 0]
-
-
-def _norms(rows: Tensor) -> Tensor:
-    return _sum(rows.double().square()).sqrt()
 
 
 def _unit(rows: Tensor, norms: Tensor, precision: torch.dtype) -> Tensor:

@@ -82,9 +82,9 @@ class ProbeRecipe(Section):
     features: tuple[str, ...] = Field(
         ("pooled",), min_length=1, description="features to choose from, such as mean@-2"
     )
-    grid: GridRecipe = GridRecipe()
-    logistic: LogisticRecipe = LogisticRecipe()
-    knn: KnnRecipe = KnnRecipe()
+    grid: GridRecipe = GridRecipe.model_validate({})
+    logistic: LogisticRecipe = LogisticRecipe.model_validate({})
+    knn: KnnRecipe = KnnRecipe.model_validate({})
 
     @field_validator("features")
     @classmethod
