@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tasks.classification.datasets.contract import Images, Part
 from tasks.classification.datasets.files import Files
 from tasks.contract import DataError
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
+from tasks.images import SUFFIXES
 
 
 class MissingError(DataError):
@@ -159,10 +158,14 @@ def absent(root: Path, files: Sequence[str]) -> list[str]:
         pure = PurePosixPath(file)
         if pure.parent not in listed:
             folder = root / pure.parent
-            listed[pure.parent] = set(os.listdir(folder)) if folder.is_dir() else set()
+            listed[pure.parent] = _names(folder)
         if pure.name not in listed[pure.parent]:
             lost.append(file)
     return lost
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
 
 
 def class_folders(root: Path) -> list[str]:
@@ -186,6 +189,5 @@ def images_in(folder: Path) -> list[str]:
     return sorted(
         entry.name
         for entry in os.scandir(folder)
-        if not entry.name.startswith(".")
-        and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+        if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES  # noqa: PTH122
     )

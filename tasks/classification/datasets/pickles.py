@@ -50,7 +50,7 @@ class _Kind:
             raise DataError(f"asks for arrays in the byte order {self.order!r}")
 
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.name).newbyteorder(self.order if self.order != "|" else "=")
+        return np.dtype(f"{self.order}{self.name}")
 
 
 class Array:
@@ -96,12 +96,18 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """Stands for bytes, which Python 3 calls without arguments to write empty ones for Python 2."""
+    return b""
+
+
 _NAMES: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): _Kind,
     ("numpy.core.multiarray", "_reconstruct"): Array,
     ("numpy._core.multiarray", "_reconstruct"): Array,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
 }
 
 _InPython: Any = pickle._Unpickler
