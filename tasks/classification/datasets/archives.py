@@ -65,7 +65,7 @@ def unpack(archive: Archive, root: Path, progress: Progress | None = None) -> st
         if not (beside / archive.gives).exists():
             raise DataError(f"`{path}` has no `{archive.gives}` in it; get the official archive")
         _move(beside, root, archive.gives)
-    except (*_DAMAGE, EOFError) as error:
+    except (*_DAMAGE, EOFError, RuntimeError) as error:
         raise DataError(f"`{path}` is damaged or cut short: {error}; get it again") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)

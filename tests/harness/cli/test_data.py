@@ -64,7 +64,7 @@ def test_prepare_says_what_is_missing(tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize("images_a_worker", [1_000, 3])
+@pytest.mark.parametrize("images_a_worker", [1_000, 6])
 def test_check_decodes_and_compares(
     images_a_worker: int,
     tmp_path: Path,

@@ -51,6 +51,16 @@ def test_pickles_of_python_2(tmp_path: Path) -> None:
     assert found[b"batch_label"] == b"one"
 
 
+def test_the_oldest_protocol(tmp_path: Path) -> None:
+    """As CIFAR-10's list of class names is written, and numbers as Python 2 had them."""
+    path = tmp_path / "a.pkl"
+    path.write_bytes(
+        b"(dp1\nS'num_vis'\np2\nI3072\nsS'long'\nL7L\nsS'label_names'\np3\n"
+        b"(lp4\nS'airplane'\np5\naS'bird'\np6\nas."
+    )
+    assert load(path) == {b"num_vis": 3072, b"long": 7, b"label_names": [b"airplane", b"bird"]}
+
+
 class Runs:
     def __init__(self, *what: Any) -> None:
         self.what = what
@@ -61,7 +71,7 @@ class Runs:
 
 def nested() -> bytes:
     """A dict whose key is a tuple in a tuple in a tuple ..., the hash of which ends a process."""
-    return b"\x80\x02}" + b")" + b"\x85" * 200_000 + b"K\x01s."
+    return b"\x80\x02}" + b")" + b"\x85" * 20_000 + b"K\x01s."
 
 
 HOSTILE: dict[str, bytes] = {

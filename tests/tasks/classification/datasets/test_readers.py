@@ -162,3 +162,11 @@ def test_kornblith12_are_twelve_of_the_catalogue() -> None:
     assert PUBLICATIONS["voc2007"].figure == "map11"
     per_class = {name for name in PUBLICATIONS if PUBLICATIONS[name].figure == "mean_per_class"}
     assert per_class == {"aircraft", "pets", "caltech101", "flowers102"}
+
+
+def test_inaturalist_names_that_come_twice_get_their_numbers(tmp_path: Path) -> None:
+    make("inat2018", tmp_path)
+    path = tmp_path / "train2018.json"
+    path.write_text(path.read_text().replace("Amanita muscaria", "Quercus alba"))
+    names = read("inat2018", tmp_path, partial=True).class_names
+    assert names == ("Quercus alba (0)", "Turdus merula", "Quercus alba (2)")
