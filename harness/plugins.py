@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TASKS: dict[str, str] = {
     "pose": "tasks.pose.task:Pose",
+    "classification": "tasks.classification.task:Classification",
     "pretraining": "tasks.pretraining.task:Pretraining",
     "supervised_pretraining": "tasks.pretraining.supervised.task:SupervisedPretraining",
     "contrastive_pretraining": "tasks.pretraining.contrastive.task:ContrastivePretraining",

@@ -43,6 +43,9 @@ def resolve(options: RunOptions) -> TaskRecipe:
     for key, value in _from_options(options).items():
         _assign(values, key, value)
     _set(values, options.sets)
+    shared = options.dataset is not None and task.recipe_of(options.dataset)
+    if shared and shared == values.get("data", {}).get("name"):
+        values["data"]["name"] = options.dataset
     if options.dataset is not None and values.get("data", {}).get("name") != options.dataset:
         raise RecipeError(
             f"`{path.name}` is for the data set `{values.get('data', {}).get('name')}`, "
@@ -169,9 +172,11 @@ def _file_for(options: RunOptions) -> Path:
                 f"task `{options.task}` has no recipe at scale `{scale}`; it has {', '.join(files)}"
             )
         return plain
-    special = files.get(f"{scale}-{options.dataset}")
-    if special is not None:
-        return special
+    shared = plugins.task(options.task).recipe_of(options.dataset)
+    for dataset in (options.dataset, shared):
+        special = files.get(f"{scale}-{dataset}")
+        if special is not None:
+            return special
     if plain is not None and _read(plain).get("data", {}).get("name") == options.dataset:
         return plain
     raise RecipeError(

@@ -59,6 +59,8 @@ class Record(BaseModel):
         recipe: every setting in force; `derived` says what in it followed from the encoder.
         files: name -> sha256 of the predictions, scores and curves beside the record.
         encoder_at_step0: hashes of the encoder's parameters in the trainer and in the file.
+        choice: what the selection split chose, and among which candidates; None where it chose
+            nothing.
         cost: seconds, samples a second, bytes of memory, device, steps executed.
     """
 
@@ -86,6 +88,7 @@ class Record(BaseModel):
     key_report: dict[str, Any] = Field(default_factory=dict)
     data: dict[str, Any] = Field(default_factory=dict)
     encoder_at_step0: dict[str, Any] | None = None
+    choice: dict[str, Any] | None = None
     cost: dict[str, Any] = Field(default_factory=dict)
     files: dict[str, str] = Field(default_factory=dict)
     logger: dict[str, Any] = Field(default_factory=dict)

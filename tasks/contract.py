@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from backbones import Backbone
     from tasks.model import TaskModel
+    from tasks.probe import Probe
     from tasks.recipe import TaskRecipe
 
 Split = Literal["training", "selection", "test"]
@@ -111,6 +112,10 @@ class DataInfo:
     skipped: dict[str, int] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
 
+    def part(self, count: int, sha256: str) -> DataInfo:
+        """What a part of it says of itself."""
+        return replace(self, count=count, sha256=sha256)
+
 
 class TaskDataset(ABC):
     """A map-style data set; picklable, so that loader workers may have it."""
@@ -135,6 +140,27 @@ class TaskDataset(ABC):
         """The same data set with labels exchanged among its samples: the control."""
         raise NotImplementedError(f"{type(self).__name__} has no permuted-labels control")
 
+    def fraction(self, share: float, seed: int) -> TaskDataset:
+        """A part of it for low-label curves: `share` of the samples, of each class as much where
+        there are classes. The part of a smaller share lies in that of a larger one.
+
+        Raises:
+            RecipeError: it has none.
+        """
+        raise RecipeError(f"{type(self).__name__} has no parts: leave `data.fraction` out")
+
+    @property
+    def fixed(self) -> bool:
+        """Whether training sees the images as evaluation does, so that the features of a fixed
+        encoder are computed once."""
+        return False
+
+    @property
+    def view(self) -> dict[str, Any]:
+        """What is done to an image before the encoder sees it, without augmentation, JSON-able:
+        with the data's hash it decides what an encoder is given."""
+        raise NotImplementedError(f"{type(self).__name__} does not say how it makes its images")
+
 
 class Task(ABC):
     """What is done with an encoder. A subclass has a `Recipe` and the five functions.
@@ -145,6 +171,7 @@ class Task(ABC):
         primary: the metric that ranks encoders.
         recipes: folder with the recipe files, `<scale>.yaml` or `<scale>-<dataset>.yaml`.
         datasets: name -> one line on what it is, `microworld` first.
+        groups: name -> data sets that are run together under it, each in a folder of its name.
         Recipe: the settings, a frozen model.
         one_process: whether a sample's loss depends on the others of the batch, so that training
             cannot be shared.
@@ -155,6 +182,7 @@ class Task(ABC):
     primary: ClassVar[str]
     recipes: ClassVar[Path]
     datasets: ClassVar[dict[str, str]]
+    groups: ClassVar[dict[str, tuple[str, ...]]] = {}
     Recipe: ClassVar[type[TaskRecipe]]
     one_process: ClassVar[bool] = False
 
@@ -184,6 +212,19 @@ class Task(ABC):
     @abstractmethod
     def explain(self) -> str:
         """What is trained, with which loss, measured how: a page of plain text."""
+
+    def primary_of(self, recipe: Any) -> str:
+        """The metric that ranks encoders under this recipe, where data sets differ in it."""
+        return self.primary
+
+    def probe(self, recipe: Any, info: DataInfo) -> Probe | None:
+        """What is fitted to a fixed encoder's features in place of training by steps, under the
+        protocol `frozen`; None where the model is trained by steps there too."""
+        return None
+
+    def recipe_of(self, dataset: str) -> str:
+        """The data set whose recipe files are for `dataset` too; itself where it has its own."""
+        return dataset
 
     def encoder(self, recipe: Any, seed: int) -> Backbone | None:
         """A new encoder, for a task that makes one; None where the user names one."""

@@ -134,7 +134,7 @@ def _pixels(image: Image.Image, content: bytes) -> tuple[NDArray[np.uint8], int]
     """As they are stored, and their orientation; by OpenCV where that is as exact and faster."""
     plain, tagged = False, True
     if image.format == "JPEG":
-        # OpenCV fills up what is missing, so a file must end where its image does.
+        # OpenCV 4 fills up what is missing, so a file must end where its image does.
         plain = image.mode in ("RGB", "L") and content.endswith(_JPEG_END)
     elif image.format == "PNG":
         plain = _kinds(content) <= _INERT and content[24:26] == _EIGHT_BITS_RGB

@@ -16,7 +16,9 @@ class TaskModel(nn.Module, ABC):
     """An encoder under the attribute `backbone` (None for a constant) and the task's own layers.
 
     Batches are dictionaries of tensors with the sample dimension B first: `image` (B,3,H,W) uint8
-    RGB, `index` (B,) int64, and whatever the task's data set adds.
+    RGB, `index` (B,) int64, and whatever the task's data set adds. In training there are
+    `sample_key` (B,) int64 and `batch_key`, a number, on which what is drawn for a sample and for
+    the batch depends.
     """
 
     backbone: Backbone | None
@@ -32,6 +34,23 @@ class TaskModel(nn.Module, ABC):
     @abstractmethod
     def predict(self, batch: dict[str, Any]) -> list[Row]:
         """One row a prediction, `sample` taken from `batch["index"]`; in evaluation mode."""
+
+    def features(self, batch: dict[str, Any], training: bool) -> dict[str, Tensor]:
+        """What the encoder gives of the images, (B,...) each: what is kept of a fixed encoder.
+
+        Where it is implemented, `loss` and `predict` take it from `batch["features"]` if that is
+        there, and look at no image then.
+
+        Args:
+            batch: with `image`.
+            training: what `loss` needs; else what `predict` needs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no features to be kept")
+
+    @property
+    def has_features(self) -> bool:
+        """Whether `features` is implemented."""
+        return type(self).features is not TaskModel.features
 
     def initialise(self, seed: int) -> None:
         """Draw the task's own layers anew from `seed`; the encoder is left as it is."""

@@ -191,6 +191,16 @@ class DataRecipe(Section):
         None, description="folder of the data, for all but microworld", json_schema_extra=FREE
     )
     limit: Count | None = Field(None, description="only the first so many samples of each split")
+    fraction: Annotated[float, Field(gt=0, le=1)] = Field(
+        1.0,
+        description="share of the training samples that is used, of each class as much",
+        json_schema_extra=LATER,
+    )
+    fraction_seed: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="which ones; a smaller share is part of a larger one",
+        json_schema_extra=LATER,
+    )
 
     @model_validator(mode="after")
     def _root_is_of_use(self) -> Self:
@@ -200,6 +210,18 @@ class DataRecipe(Section):
                 "set with --dataset, or leave --data-root out"
             )
         return self
+
+
+class FeaturesRecipe(Section):
+    """How features of a fixed encoder are kept. None of it changes a number beyond rounding."""
+
+    cache: bool = Field(
+        True, description="compute them once and keep them; else anew at every visit"
+    )
+    limit_gb: Positive | None = Field(
+        None, description="largest size on disk in GB; HARNESS_FEATURES_LIMIT or 20 by default"
+    )
+    batch_size: Count = Field(64, description="images that go through the encoder together")
 
 
 class TaskRecipe(Section):
@@ -221,3 +243,6 @@ class TaskRecipe(Section):
     optimizer: OptimizerRecipe
     schedule: ScheduleRecipe
     train: TrainRecipe
+    features: FeaturesRecipe = Field(
+        FeaturesRecipe.model_validate({}), json_schema_extra=FREE, description="of `frozen`"
+    )

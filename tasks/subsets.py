@@ -67,7 +67,7 @@ def first_of_each(
 
 
 def exact(product: float) -> float:
-    """A share times a count without the last digits: 0.1 * 30 is 3, not 3.0000000000000004."""
+    """A share times a count without the last digits: 0.07 * 100 is 7, not 7.000000000000001."""
     return round(product, 9)
 
 

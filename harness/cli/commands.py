@@ -25,6 +25,7 @@ COMMANDS: dict[str, Command] = {
     "explain": Command("harness.cli.show:explain", "Say what a task trains and measures."),
     "smoke": Command("harness.cli.smoke:smoke", "Prove in seconds that every way is open."),
     "data": Command("harness.cli.data:app", "Prepare, check or preview a data set."),
+    "cache": Command("harness.cli.cache:app", "Show or clear the features that are kept."),
     "backbone": Command(
         "harness.cli.backbone:app", "Check a checkpoint file, fetch a published one."
     ),

@@ -105,16 +105,24 @@ def execute(options: RunOptions, *, dry_run: bool, json: bool) -> None:
     from harness.console import Console, is_main_process
 
     apply(options.weights_dir, options.offline)
+    if options.dataset is not None:
+        from harness.cli.group import run_group
+        from harness.groups import members
+
+        if cells := members(options):
+            run_group(options, cells, dry_run=dry_run, json=json)
+            return
     if not json:
-        _perform(options, Console(results=sys.stdout), dry_run)
+        perform(options, Console(results=sys.stdout), dry_run)
         return
     with reserved_stdout() as stdout:
-        outcome = _perform(options, Console(), dry_run)
+        outcome = perform(options, Console(), dry_run)
         if is_main_process():
             print(as_json(outcome), file=stdout)
 
 
-def _perform(options: RunOptions, console: Console, dry_run: bool) -> object:
+def perform(options: RunOptions, console: Console, dry_run: bool) -> object:
+    """Run the cell and return its record, or plan it and return the recipe."""
     from harness.engine import run as engine
 
     if not dry_run:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from harness.engine import state
+from harness.console import is_main_process
+from harness.engine import features, state
 from harness.engine.fit import fit, predict
 from harness.engine.optimizer import placements
 from harness.engine.plan import encoder
 from harness.errors import RunFailed
+from tasks.probe import Fixed
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from harness.engine.signals import Signals
     from tasks.contract import Row, TaskDataset
     from tasks.model import TaskModel
+    from tasks.probe import Probe
 
 HEAD_STREAM = 1_000_003
 """Keeps the seed of a head's first values apart from that of an encoder's."""
@@ -35,6 +39,7 @@ class Outcome:
         train_seconds: time that all steps took, those of interrupted processes included.
         encoder: hashes of the encoder at step 0, of the trainer's and of the file's; None where
             nothing looks at an encoder.
+        choice: what a probe's selection split chose; None where nothing was.
     """
 
     rows: list[Row]
@@ -42,6 +47,7 @@ class Outcome:
     steps: int
     train_seconds: float
     encoder: dict[str, str | bool] | None
+    choice: dict[str, Any] | None = None
 
 
 def execute(
@@ -74,8 +80,15 @@ def execute(
     proof = _proof(plan, model.backbone.parameters_sha256(), in_file)
     if plan.options.control == "untrained":
         return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof)
+    probe = plan.probe
+    if probe is not None:
+        return _probed(plan, probe, model, proof, signals, console)
+    training, test = _training_data(plan), plan.datasets["test"]
+    if features.kept(plan, model) and training.fixed:
+        training = features.remembered(plan, model, training, signals, console)
+        test = features.remembered(plan, model, test, signals, console)
     if start is None or start["step"] < plan.stop:
-        steps = fit(plan, model, _training_data(plan), start, attached, signals, console)
+        steps = fit(plan, model, training, start, attached, signals, console)
     else:
         steps = 0
     # Evaluation takes the weights that lie in the file, so that a run continued here is no other.
@@ -86,6 +99,33 @@ def execute(
     rows = predict(plan, model, test, signals, console)
     proof = _proof(plan, last["encoder_sha256"], in_file)
     return Outcome(rows, last["curves"], steps, last["seconds"], proof)
+
+
+def _probed(
+    plan: Plan,
+    probe: Probe,
+    model: TaskModel,
+    proof: dict[str, str | bool],
+    signals: Signals,
+    console: Console,
+) -> Outcome:
+    """Fit a probe to the features of a fixed encoder; on the first process, once all are there."""
+    data = {**plan.datasets, "training": _training_data(plan)}
+    sets = {
+        split: features.compute(plan, model, dataset, signals, console)
+        for split, dataset in data.items()
+    }
+    if not is_main_process():
+        return Outcome([], [], 0, 0.0, proof)
+    found = {split: Fixed(sets[split].load(), dataset) for split, dataset in data.items()}
+    training, selection = found["training"], found["selection"]
+    began = time.monotonic()
+    total = probe.steps(len(training.dataset), len(selection.dataset))
+    with console.phase("fit", total, "steps") as advance:
+        fitted = probe.fit(training, selection, plan.options.seed, lambda n: advance(n))
+    rows = fitted.predict(found["test"].features)
+    features.forget(plan)
+    return Outcome(rows, [], 0, time.monotonic() - began, proof, fitted.choice)
 
 
 def build(plan: Plan) -> TaskModel:

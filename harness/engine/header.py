@@ -18,7 +18,6 @@ def header(plan: Plan, console: Console) -> None:
     recipe, spec = plan.recipe, plan.backbone.spec
     millions = sum(p.numel() for p in plan.backbone.parameters()) / 1e6
     control = f", control {plan.options.control}" if plan.options.control else ""
-    height, width = recipe.backbone.input_size
     rows = [
         (
             "encoder",
@@ -35,11 +34,7 @@ def header(plan: Plan, console: Console) -> None:
         ("recipe", recipe_file(plan.options).stem),
         *(("", line) for line in plan.derived),
         ("data", "; ".join(_counts(plan))),
-        (
-            "training",
-            f"{plan.stop} steps, effective batch {recipe.train.batch_size}, {height}x{width} px, "
-            f"lr {recipe.optimizer.lr:g}, precision {recipe.train.precision}",
-        ),
+        _fit(plan),
         (
             "device",
             f"{device_name()}, {plan.options.devices or 1} process(es), "
@@ -48,6 +43,19 @@ def header(plan: Plan, console: Console) -> None:
         ("output", str(plan.folder)),
     ]
     console.header("harness run", rows)
+
+
+def _fit(plan: Plan) -> tuple[str, str]:
+    recipe, probe = plan.recipe, plan.probe
+    height, width = recipe.backbone.input_size
+    common = f"{height}x{width} px, precision {recipe.train.precision}"
+    if probe is not None:
+        return "probe", f"{probe.description}, {common}"
+    return (
+        "training",
+        f"{plan.stop} steps, effective batch {recipe.train.batch_size}, "
+        f"lr {recipe.optimizer.lr:g}, {common}",
+    )
 
 
 def _counts(plan: Plan) -> list[str]:

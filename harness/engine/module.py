@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 
 from harness.engine import collective, optimizer
 from harness.engine.ema import Average
+from harness.engine.order import batch_key
 from harness.engine.signals import HANDLED
 from harness.engine.state import State
 from harness.errors import Interrupted, RunFailed
@@ -117,7 +118,7 @@ class Training(LightningModule):
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         self.model.set_sample_keys(batch["sample_key"])
-        terms = self.model.loss(batch)
+        terms = self.model.loss(batch | {"batch_key": batch_key(self.seed, self.step)})
         counts = self._share(terms)
         world = collective.world_size()
         # Gradients are averaged over processes, hence the factor.

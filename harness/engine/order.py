@@ -34,6 +34,11 @@ def sample_key(seed: int, epoch: int, index: int) -> int:
     return int(np.random.SeedSequence([seed, epoch, index, 2]).generate_state(1, np.uint64)[0] >> 1)
 
 
+def batch_key(seed: int, step: int) -> int:
+    """A number in [0, 2^63) for what a step draws once for its whole batch."""
+    return int(np.random.SeedSequence([seed, step, 3]).generate_state(1, np.uint64)[0] >> 1)
+
+
 class Batches:
     """Batch sampler of one process: epochs follow one another without a gap, so every step has
     `batch_size` samples over all processes and none is dropped.
@@ -78,6 +83,19 @@ class Share:
             yield self.indices[first : first + self.batch_size]
 
 
+class Chosen:
+    """Batch sampler over batches that are listed."""
+
+    def __init__(self, batches: list[list[int]]) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return iter(self.batches)
+
+
 class Visits(Dataset[dict[str, Any]]):
     """A task's data set as the training loop asks it: by visit, augmented."""
 
@@ -109,7 +127,7 @@ class Feed:
     def __init__(
         self,
         dataset: Dataset[dict[str, Any]],
-        batches: Batches | Share,
+        batches: Batches | Share | Chosen,
         workers: int,
         pin_memory: bool = False,
     ) -> None:

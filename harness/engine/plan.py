@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from harness.console import Console
     from harness.options import RunOptions
     from tasks.contract import Task, TaskDataset
+    from tasks.probe import Probe
     from tasks.recipe import TaskRecipe
 
 
@@ -51,6 +52,13 @@ class Plan:
     folder: Path
     total_steps: int
     stop: int
+
+    @property
+    def probe(self) -> Probe | None:
+        """What is fitted to the encoder's features, where the cell trains by no steps."""
+        if self.recipe.protocol != "frozen" or self.options.control in ("untrained", "constant"):
+            return None
+        return self.task.probe(self.recipe, self.datasets["training"].info)
 
     @property
     def steps_per_epoch(self) -> float:
@@ -195,6 +203,10 @@ def _datasets(task: Task, recipe: TaskRecipe, console: Console) -> dict[Split, T
         with console.phase(f"prepare {recipe.data.name}", None, "samples") as advance:
             task.prepare(recipe, totals(advance))
     datasets = {split: task.dataset(recipe, split) for split in SPLITS}
+    share = recipe.data.fraction
+    if share < 1:
+        whole = datasets["training"]
+        datasets["training"] = whole.fraction(share, recipe.data.fraction_seed)
     for split, data in datasets.items():
         if len(data) == 0:
             raise DataError(f"the {split} split of `{recipe.data.name}` has no samples")

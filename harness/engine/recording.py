@@ -34,7 +34,7 @@ def begin(plan: Plan, command: str, before: Record | None, resumed_from_step: in
     return Record(
         status="running",
         step=resumed_from_step or 0,
-        primary=plan.task.primary,
+        primary=plan.task.primary_of(plan.recipe),
         resumed_from_step=resumed_from_step,
         cell=plan.cell,
         identity=plan.identity,
@@ -97,6 +97,7 @@ def finish(
             "metrics": metrics,
             "evaluator": evaluation.evaluator,
             "encoder_at_step0": outcome.encoder,
+            "choice": outcome.choice,
             "files": files,
             "cost": {
                 "wall_seconds": wall_seconds,

@@ -48,7 +48,7 @@ def check_task(task: Task, recipe: TaskRecipe, backbone: Backbone | None = None)
     _check_loss(model, datasets["training"])
     test = datasets["test"]
     rows = _predictions(model, test)
-    _check_evaluation(task, rows, test)
+    _check_evaluation(task, task.primary_of(recipe), rows, test)
     _check_constant(task.constant(datasets["training"]), test, labelled)
     picture = task.draw(rows, test)
     holds(min(picture.size) > 0, "draw gives a picture")
@@ -99,7 +99,7 @@ def _check_loss(model: TaskModel, dataset: TaskDataset) -> None:
     model.train()
     batch = _batch(dataset, range(min(BATCH, len(dataset))), _rng(0))
     model.set_sample_keys(batch["index"])
-    terms = model.loss(batch)
+    terms = model.loss(batch | {"batch_key": 0})
     holds(len(terms) > 0, "loss names its terms")
     loss = torch.stack([term.total / term.count for term in terms.values()]).sum()
     holds(bool(loss.isfinite()), "the loss is finite")
@@ -122,9 +122,9 @@ def _predictions(model: TaskModel, dataset: TaskDataset) -> list[Row]:
     return rows
 
 
-def _check_evaluation(task: Task, rows: list[Row], dataset: TaskDataset) -> None:
+def _check_evaluation(task: Task, primary: str, rows: list[Row], dataset: TaskDataset) -> None:
     found = task.evaluate(rows, dataset)
-    holds(found.primary == task.primary, "evaluation and task name the same primary metric")
+    holds(found.primary == primary, "evaluation and task name the same primary metric")
     holds(found.primary in found.metrics, "the primary metric is among the metrics")
     holds("sample" in found.per_sample, "per-sample scores name their samples")
     lengths = {len(column) for column in found.per_sample.values()}

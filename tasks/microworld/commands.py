@@ -9,6 +9,7 @@ from typing import Literal
 from tasks.contract import DataError
 from tasks.microworld import storage
 from tasks.microworld.ranges import Kind, Split
+from tasks.microworld.several import prepare_several
 from tasks.microworld.world import WORLD_VERSION, Microworld
 
 Root = str | os.PathLike[str] | None
@@ -27,6 +28,7 @@ class Counts:
 COUNTS: dict[str, dict[str, Counts]] = {
     "smoke": {
         "pose": Counts("scene", (128, 128), {"training": 16, "selection": 4, "test": 8}),
+        "classification": Counts("fine", (64, 64), {"training": 36, "selection": 12, "test": 24}),
         "pretraining": Counts("mixed", (64, 64), {"pretraining": 64, "selection": 16, "test": 16}),
         "supervised_pretraining": Counts(
             "covered", (64, 64), {"pretraining": 64, "selection": 16, "test": 16}
@@ -34,6 +36,9 @@ COUNTS: dict[str, dict[str, Counts]] = {
     },
     "tiny": {
         "pose": Counts("scene", (128, 128), {"training": 1024, "selection": 192, "test": 256}),
+        "classification": Counts(
+            "fine", (128, 128), {"training": 1440, "selection": 360, "test": 1080}
+        ),
         "pretraining": Counts(
             "mixed", (128, 128), {"pretraining": 12288, "selection": 512, "test": 512}
         ),
@@ -64,16 +69,7 @@ def prepare_all(
         for counts in COUNTS[scale].values()
         for split, count in counts.splits.items()
     ]
-    whole, before = sum(len(world) for world in worlds), 0
-    for world in worlds:
-
-        def advance(done: int, _: int, before: int = before) -> None:
-            if progress is not None:
-                progress(before + done, whole)
-
-        world.prepare(advance)
-        before += len(world)
-        advance(0, 0, before)
+    prepare_several(worlds, progress)
 
 
 def check(root: Root = None) -> str:

@@ -18,6 +18,7 @@ from tasks.pose.recipe import PoseRecipe
 from tasks.pose.samples import Samples, annotated, detected
 from tasks.pose.skeleton import Skeleton, skeleton
 from tasks.pose.sources import LICENCES, Source, open_source
+from tasks.subsets import subset
 
 
 class PoseDataset(TaskDataset):
@@ -119,6 +120,29 @@ class PoseDataset(TaskDataset):
         copy.__dict__.update(self.__dict__)
         copy.samples = replace(self.samples, keypoints=moved, visible=self.samples.visible[other])
         return copy
+
+    def fraction(self, share: float, seed: int) -> PoseDataset:
+        """The people of `share` of the images."""
+        rows = np.unique(self.samples.image)
+        names = [str(self.images.ids[row]) for row in rows]
+        kept = np.isin(self.samples.image, rows[subset(None, names, share, seed)])
+        copy = object.__new__(PoseDataset)
+        copy.__dict__.update(self.__dict__)
+        copy.samples = self.samples.take(kept)
+        parts = [self.info.sha256, *map(str, np.flatnonzero(kept).tolist())]
+        sha256 = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        copy.info = self.info.part(len(copy.samples), sha256)
+        return copy
+
+    @property
+    def fixed(self) -> bool:
+        return not self.recipe.augmentation.moves
+
+    @property
+    def view(self) -> dict[str, Any]:
+        recipe = self.recipe
+        size = list(recipe.backbone.input_size)
+        return {"input_size": size, "padding": recipe.padding, "codec": recipe.codec.type}
 
     def mean_pose(self) -> np.ndarray[Any, np.dtype[np.float64]]:
         """(K, 2) mean of the labelled joints in box coordinates, the corners at 0 and 1."""

@@ -76,9 +76,17 @@ class PoseModel(TaskModel):
                 nn.init.ones_(layer.weight)
                 nn.init.zeros_(layer.bias)
 
-    def maps(self, images: Tensor) -> Tensor:
-        """(B, K, rows, columns) of the head, as they are trained."""
-        x = self.backbone(images)[-1]
+    def features(self, batch: dict[str, Any], training: bool) -> dict[str, Tensor]:
+        """The encoder's last map as `map` (B,C,h,w); for predictions with the flip test that of the
+        mirror image as `mirrored`."""
+        images = self.pixels(batch)
+        found = {"map": self.backbone(images)[-1]}
+        if self.recipe.test.flip and not training:
+            found["mirrored"] = self.backbone(images.flip(-1))[-1]
+        return found
+
+    def maps(self, x: Tensor) -> Tensor:
+        """(B, K, rows, columns) of the head, as they are trained, from the encoder's last map."""
         if self.recipe.head.norm == "fixed":
             normed = functional.layer_norm(x.movedim(1, -1), x.shape[1:2], eps=NORM_EPSILON)
             x = normed.movedim(-1, 1)
@@ -92,16 +100,17 @@ class PoseModel(TaskModel):
         target, weights = codec.encode(
             batch["keypoints"], batch["visible"], self.recipe.codec, self.input_size
         )
-        maps = self.maps(self.pixels(batch)).float()
+        encoded = batch.get("features") or self.features(batch, training=True)
+        maps = self.maps(encoded["map"]).float()
         if self.recipe.head.loss == "mse":
             return {"heatmap": squared_error(maps, target, weights)}
         return {"heatmap": cross_entropy(maps, target, weights)}
 
     def predict(self, batch: dict[str, Any]) -> list[Row]:
-        images = self.pixels(batch)
-        maps = self._peaks(images)
+        encoded = batch.get("features") or self.features(batch, training=False)
+        maps = self._peaks(encoded["map"])
         if self.recipe.test.flip:
-            mirrored = flip_back(self._peaks(images.flip(-1)), self.flip)
+            mirrored = flip_back(self._peaks(encoded["mirrored"]), self.flip)
             if self.recipe.codec.type == "msra":
                 mirrored = shift_right(mirrored)
             maps = (maps + mirrored) * 0.5
@@ -111,9 +120,9 @@ class PoseModel(TaskModel):
             batch, back_to_image(points, center, scale, self.input_size), scores, scale.prod(-1)
         )
 
-    def _peaks(self, images: Tensor) -> Tensor:
+    def _peaks(self, x: Tensor) -> Tensor:
         """Maps in which a certain joint has a peak of about 1, whatever they are trained with."""
-        maps = self.maps(images).float()
+        maps = self.maps(x).float()
         if self.recipe.head.loss == "mse":
             return maps
         height = 2 * torch.pi * self.recipe.codec.sigma**2

@@ -194,6 +194,18 @@ class AugmentationRecipe(Section):
         None, description="blacken squares of a grid", json_schema_extra=LATER
     )
 
+    @property
+    def moves(self) -> bool:
+        """Whether any of it can change a crop."""
+        drawn = [
+            self.flip,
+            self.half_body,
+            self.shift_probability * self.shift,
+            self.scale_probability * (self.scale != (1.0, 1.0)),
+            self.rotation_probability * self.rotation,
+        ]
+        return any(drawn) or self.jitter is not None or self.grid_dropout is not None
+
 
 class TestRecipe(Section):
     """How predictions are made and merged."""

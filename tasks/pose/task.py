@@ -90,18 +90,9 @@ class Pose(Task):
         return _EXPLANATION
 
     def prepare(self, recipe: PoseRecipe, progress: Any = None) -> None:
+        from tasks.microworld.several import prepare_several
         from tasks.pose.sources import world
 
-        if recipe.data.name != "microworld":
-            return
-        sizes = [getattr(recipe.data.count, split) for split in SPLITS]
-        done = 0
-        for split, size in zip(SPLITS, sizes, strict=True):
-            before = done
-
-            def advance(now: int, _: int, before: int = before) -> None:
-                if progress is not None:
-                    progress(before + now, sum(sizes))
-
-            world(recipe.data, split).prepare(advance, recipe.data.workers)
-            done += size
+        if recipe.data.name == "microworld":
+            parts = [world(recipe.data, split) for split in SPLITS]
+            prepare_several(parts, progress, recipe.data.workers)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.contract import SPLITS, TaskDataset
+from tasks.microworld.several import prepare_several
 from tasks.pretraining import crops, images, masks
 
 if TYPE_CHECKING:
@@ -40,6 +42,12 @@ class MaskedImages(TaskDataset):
         mask = masks.draw(self.recipe.mask, size, self.recipe.encoder.patch_size, stream)
         return {"image": np.ascontiguousarray(view.transpose(2, 0, 1)), "mask": mask}
 
+    def fraction(self, share: float, seed: int) -> MaskedImages:
+        other = copy.copy(self)
+        rows, other.info = images.part(self.info, None, share, seed)
+        other.images = images.SomeImages(self.images, rows)
+        return other
+
     def mean_image(self) -> NDArray[np.float64]:
         """The mean over all images as evaluation sees them, (3,H,W) in [0,1]."""
         total = np.zeros((3, *self.recipe.backbone.input_size))
@@ -51,7 +59,7 @@ class MaskedImages(TaskDataset):
 def prepare(recipe: PretrainingRecipe, progress: Callable[[int, int], None] | None) -> None:
     """Render what the data sets of `recipe` read, unless it is there."""
     if recipe.data.name == "microworld":
-        images.prepare([_world(recipe, split) for split in SPLITS], progress)
+        prepare_several([_world(recipe, split) for split in SPLITS], progress)
 
 
 def _world(recipe: PretrainingRecipe, split: Split) -> Microworld:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
+
 from tasks.contract import DataInfo
 from tasks.pretraining import folder
+from tasks.subsets import subset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from tasks.contract import Split
@@ -45,6 +46,29 @@ class Images(Protocol):
         """Return (H,W,3)."""
 
 
+class SomeImages:
+    """The images at some indices of others."""
+
+    def __init__(self, images: Images, rows: NDArray[np.int64]) -> None:
+        self.images, self.rows = images, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, index: int) -> NDArray[np.uint8]:
+        return self.images.read(int(self.rows[index]))
+
+
+def part(
+    info: DataInfo, labels: NDArray[np.int64] | None, share: float, seed: int
+) -> tuple[NDArray[np.int64], DataInfo]:
+    """The indices of a part of the images, of each class as many, and what it says of itself."""
+    chosen = subset(labels, [str(index) for index in range(info.count)], share, seed)
+    rows = np.flatnonzero(chosen)
+    text = "\n".join([info.sha256, *map(str, rows.tolist())])
+    return rows, info.part(len(rows), hashlib.sha256(text.encode()).hexdigest())
+
+
 class WorldImages:
     """The images of a prepared world."""
 
@@ -72,20 +96,6 @@ def world(data: Counts, split: Split, kind: Kind, size: tuple[int, int]) -> Micr
 
     count = {"training": data.training, "selection": data.selection, "test": data.test}[split]
     return Microworld(_WORLD_SPLITS[split], min(count, data.limit or count), kind, size, data.seed)
-
-
-def prepare(worlds: Sequence[Microworld], progress: Callable[[int, int], None] | None) -> None:
-    """Render worlds, unless they are there; `progress(done, total)` is called."""
-    whole = sum(len(each) for each in worlds)
-    before = 0
-    for each in worlds:
-
-        def advance(done: int, _: int, before: int = before) -> None:
-            if progress is not None:
-                progress(before + done, whole)
-
-        each.prepare(advance)
-        before += len(each)
 
 
 def open_world(part: Microworld, split: Split) -> tuple[Images, DataInfo]:

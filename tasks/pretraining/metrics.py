@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from tasks.contract import DataError, Evaluation, Metric, Row
+from tasks.contract import Evaluation, Metric, Row
+from tasks.rows import in_order
 
 FILLERS = ("visible_mean", "interpolation")
 
@@ -34,23 +35,6 @@ def ratio(errors: list[float], filler: list[float]) -> Metric:
     value = float(above.mean() / below.mean())
     error = _standard_error((above - value * below) / below.mean())
     return Metric(value, error, len(errors), "lower")
-
-
-def in_order(rows: list[Row], count: int) -> list[Row]:
-    """The rows of `count` samples by sample, one each.
-
-    Raises:
-        DataError: rows that are missing, doubled or of samples that the data set lacks.
-    """
-    found = {row["sample"]: row for row in rows}
-    if len(found) != len(rows):
-        raise DataError(f"{len(rows) - len(found)} of {len(rows)} predictions are doubled")
-    missing = sorted(set(range(count)) - set(found))
-    if missing:
-        raise DataError(f"{len(missing)} of {count} samples have no prediction: {missing[:5]} ...")
-    if len(found) != count:
-        raise DataError(f"{len(found) - count} predictions are of samples that do not exist")
-    return [found[k] for k in range(count)]
 
 
 def _standard_error(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float | None:

@@ -50,23 +50,27 @@ class Files(Images):
         return printable(self.files[row])
 
     def size(self, row: int) -> int:
-        path = self.path(row)
         try:
-            return path.stat().st_size
+            # Of a million files: a Path takes as long as the question.
+            return os.stat(self._place(row)).st_size  # noqa: PTH116
         except OSError as error:
-            raise DataError(f"{images.unreadable(path, error)}{SKIP}") from None
+            raise DataError(f"{images.unreadable(self.path(row), error)}{SKIP}") from None
 
     def content(self, row: int) -> bytes:
         return images.stored(self.path(row))
 
     def end(self, row: int, count: int) -> bytes:
-        path = self.path(row)
         try:
-            with path.open("rb") as file:
-                file.seek(-min(count, self.size(row)), os.SEEK_END)
-                return file.read()
+            file = os.open(self._place(row), os.O_RDONLY)
+            try:
+                return os.pread(file, count, max(0, os.fstat(file).st_size - count))
+            finally:
+                os.close(file)
         except OSError as error:
-            raise images.unreadable(path, error) from None
+            raise images.unreadable(self.path(row), error) from None
+
+    def _place(self, row: int) -> str:
+        return f"{self.root}/{self.files[row]}"
 
 
 def walk(folder: Path) -> Iterator[str]:
@@ -89,12 +93,13 @@ def _walk(folder: Path, below: str, above: tuple[tuple[int, int], ...]) -> Itera
             f"cannot read the folder `{printable(str(folder))}`: {error.strerror}"
         ) from None
     for entry in entries:
-        name, path = f"{below}{entry.name}", folder / entry.name
+        name = f"{below}{entry.name}"
         if not _is_folder(entry):
             yield name
         elif entry.name.startswith("."):
             yield f"{name}/"
         else:
+            path = folder / entry.name
             identity = _identity(path)
             if identity in above:
                 raise DataError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -110,19 +110,22 @@ def _scan(root: Path, folder: str) -> _Found:
     }
     left_out: dict[str, list[str]] = {}
     for below in walk(root / folder):
-        name, reason = f"{folder}/{below}", None
-        path = PurePosixPath(below)
-        if path.name.startswith("."):
-            reason = _HIDDEN
-        elif path.suffix.lower() not in SUFFIXES:
-            reason = _NO_IMAGE
-        elif len(path.parts) == 1:
-            reason = _OUTSIDE
+        reason = _why_not(below)
         if reason is None:
-            classes[path.parts[0]].append(name)
+            classes[below.partition("/")[0]].append(f"{folder}/{below}")
         else:
-            left_out.setdefault(reason, []).append(name)
+            left_out.setdefault(reason, []).append(f"{folder}/{below}")
     return _Found(classes, left_out)
+
+
+def _why_not(path: str) -> str | None:
+    """The reason to leave out what lies there below a split's folder."""
+    above, _, name = path.rstrip("/").rpartition("/")
+    if name.startswith("."):
+        return _HIDDEN
+    if f".{name.rpartition('.')[2].lower()}" not in SUFFIXES:
+        return _NO_IMAGE
+    return None if above else _OUTSIDE
 
 
 def _is_shown(path: Path) -> bool:

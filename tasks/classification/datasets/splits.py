@@ -111,7 +111,7 @@ def judged(found: Duplicates, rule: Literal["refuse", "count"]) -> tuple[str, ..
             )
         notes.append(f"in two splits: {_listed(found.across)}")
     notes += [
-        f"`{part}` has {count} images that are in it already"
+        f"repeated within `{part}`: {count} image{'s' * (count > 1)}"
         for part, count in found.within.items()
         if count
     ]

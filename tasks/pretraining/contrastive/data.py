@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from tasks.contract import SPLITS, TaskDataset
+from tasks.microworld.several import prepare_several
 from tasks.pretraining import crops, images
 from tasks.pretraining.contrastive import colours
 
@@ -38,6 +40,12 @@ class PairedImages(TaskDataset):
         stream = np.random.default_rng((_EVALUATION_TAG, index)) if rng is None else rng
         return {"image": self._view(image, 0, stream), "other": self._view(image, 1, stream)}
 
+    def fraction(self, share: float, seed: int) -> PairedImages:
+        other = copy.copy(self)
+        rows, other.info = images.part(self.info, None, share, seed)
+        other.images = images.SomeImages(self.images, rows)
+        return other
+
     def _view(
         self, image: NDArray[np.uint8], number: int, rng: np.random.Generator
     ) -> NDArray[np.uint8]:
@@ -49,7 +57,7 @@ class PairedImages(TaskDataset):
 
 def prepare(recipe: ContrastiveRecipe, progress: Callable[[int, int], None] | None) -> None:
     """Render what the data sets of `recipe` read, unless it is there."""
-    images.prepare([_world(recipe, split) for split in SPLITS], progress)
+    prepare_several([_world(recipe, split) for split in SPLITS], progress)
 
 
 def _world(recipe: ContrastiveRecipe, split: Split) -> Microworld:

@@ -105,7 +105,7 @@ class ContrastivePretraining(EncoderTask):
         return Indifferent()
 
     def draw(self, rows: list[Row], dataset: PairedImages) -> Image:
-        from tasks.pretraining.drawing import captioned
+        from tasks.captions import captioned
 
         found = self.evaluate(rows, dataset).per_sample["found"]
         words = [(row["sample"], "found" if found[row["sample"]] else "not found") for row in rows]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.contract import SPLITS, TaskDataset
+from tasks.microworld.several import prepare_several
 from tasks.pretraining import crops, images
 
 if TYPE_CHECKING:
@@ -56,6 +57,13 @@ class LabelledImages(TaskDataset):
         view = crops.view(image, recipe.augmentation, recipe.backbone.input_size, rng)
         return np.ascontiguousarray(view.transpose(2, 0, 1))
 
+    def fraction(self, share: float, seed: int) -> LabelledImages:
+        other = copy.copy(self)
+        rows, other.info = images.part(self.info, self.labels, share, seed)
+        other.images = images.SomeImages(self.images, rows)
+        other.labels = self.labels[rows]
+        return other
+
     def permuted(self, seed: int) -> LabelledImages:
         other = copy.copy(self)
         other.labels = np.random.default_rng(seed).permutation(self.labels)
@@ -64,7 +72,7 @@ class LabelledImages(TaskDataset):
 
 def prepare(recipe: SupervisedRecipe, progress: Callable[[int, int], None] | None) -> None:
     """Render what the data sets of `recipe` read, unless it is there."""
-    images.prepare([_world(recipe, split) for split in SPLITS], progress)
+    prepare_several([_world(recipe, split) for split in SPLITS], progress)
 
 
 def _world(recipe: SupervisedRecipe, split: Split) -> Microworld:

@@ -10,8 +10,8 @@ import torch
 
 from tasks.contract import Evaluation, Metric, Row
 from tasks.pretraining.evidence import Evidence, Gate, batches, enough, spread
-from tasks.pretraining.metrics import in_order
 from tasks.pretraining.supervised.model import Classifier
+from tasks.rows import in_order
 
 if TYPE_CHECKING:
     from collections.abc import Callable

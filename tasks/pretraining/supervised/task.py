@@ -103,7 +103,7 @@ class SupervisedPretraining(EncoderTask):
         return MostFrequent(dataset.labels, len(dataset.class_names))
 
     def draw(self, rows: list[Row], dataset: LabelledImages) -> Image:
-        from tasks.pretraining.drawing import captioned
+        from tasks.captions import captioned
 
         def words(row: Row) -> tuple[int, str]:
             scores = row["scores"]

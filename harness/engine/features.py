@@ -1,0 +1,204 @@
+"""Features of a fixed encoder, computed once for each sample and kept on disk."""
+
+from __future__ import annotations
+
+import math
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor
+from torch.utils.data import default_collate
+
+from harness.engine.fit import quiet_lightning, trainer, workers
+from harness.engine.order import Chosen, Feed, Items
+from harness.engine.surroundings import device_name
+from harness.features.key import FeatureKey, Origin
+from harness.features.size import Shapes, required_bytes, shard_length, shown
+from harness.features.store import Store
+from tasks.contract import TaskDataset
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy as np
+
+    from harness.console import Console
+    from harness.engine.plan import Plan
+    from harness.engine.signals import Signals
+    from harness.features.feature_set import FeatureSet
+    from tasks.model import TaskModel
+
+SHARD = 256
+"""Samples that are computed by one process and kept together; an interruption loses one shard."""
+
+PASSING = "features"
+"""Where they lie beside the record while a run lasts that is to leave none in the cache."""
+
+
+def kept(plan: Plan, model: TaskModel) -> bool:
+    """Whether this cell keeps the features of its encoder."""
+    recipe = plan.recipe
+    return recipe.protocol == "frozen" and recipe.features.cache and model.has_features
+
+
+def compute(
+    plan: Plan,
+    model: TaskModel,
+    dataset: TaskDataset,
+    signals: Signals,
+    console: Console,
+    training: bool = False,
+) -> FeatureSet:
+    """The features of a data set, whole, computed in so far as they are not kept yet.
+
+    Batches are within shards, so that the bits depend neither on the number of processes nor on
+    interruptions.
+
+    Args:
+        plan: the cell.
+        model: whose `features` are computed.
+        dataset: the samples, as evaluation sees them.
+        signals: that may end it.
+        console: told size and progress.
+        training: whether they are what `loss` needs; else what `predict` needs.
+
+    Raises:
+        FeatureError: they are larger than the limit, or what is kept cannot be trusted.
+        Interrupted: a signal came; whole shards are kept.
+    """
+    model.eval()
+    found = _open(plan, model, dataset, console, training)
+    missing = found.missing()
+    if missing:
+        name = f"features of {dataset.info.split}"
+        total = sum(len(found.samples(shard)) for shard in missing)
+        with quiet_lightning(), console.phase(name, total, "samples") as advance:
+            carrier = trainer(plan, [], 1)
+            size = plan.recipe.features.batch_size
+            own = missing[carrier.global_rank :: carrier.world_size]
+            batches = [b for shard in own for b in _batches(found.samples(shard), size)]
+            module = _Extraction(model, found, signals, training, advance)
+            feed = Feed(Items(dataset), Chosen(batches), workers(plan))
+            carrier.predict(module, feed, return_predictions=False)
+            carrier.strategy.barrier()
+    return found
+
+
+def forget(plan: Plan) -> None:
+    """Remove what is not to stay in the cache."""
+    shutil.rmtree(plan.folder / PASSING, ignore_errors=True)
+
+
+def remembered(
+    plan: Plan, model: TaskModel, dataset: TaskDataset, signals: Signals, console: Console
+) -> TaskDataset:
+    """The data set with features in place of its images."""
+    training = dataset.info.split == "training"
+    return Remembered(dataset, compute(plan, model, dataset, signals, console, training))
+
+
+class Remembered(TaskDataset):
+    """A data set whose items are read once and then remembered, without their image but with the
+    features of it as `features`. Nothing is augmented."""
+
+    def __init__(self, dataset: TaskDataset, features: FeatureSet) -> None:
+        self.dataset, self.features, self.info = dataset, features, dataset.info
+        self._items: dict[int, dict[str, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
+        if index not in self._items:
+            item = self.dataset.item(index, None)
+            del item["image"]
+            self._items[index] = item
+        row = self.features.rows([index])
+        return self._items[index] | {"features": {name: f[0] for name, f in row.items()}}
+
+
+class _Extraction(LightningModule):
+    """Computes features and writes each shard as soon as it is whole."""
+
+    def __init__(
+        self,
+        model: TaskModel,
+        found: FeatureSet,
+        signals: Signals,
+        training: bool,
+        advance: Callable[[int], None],
+    ) -> None:
+        super().__init__()
+        self.model, self.found, self.signals = model, found, signals
+        self.training_features, self.advance = training, advance
+        self._parts: list[dict[str, Tensor]] = []
+
+    def on_predict_start(self) -> None:
+        self.signals.take()
+        self.model.eval()
+
+    def predict_step(self, batch: dict[str, Any], batch_idx: int) -> int:
+        features = self.model.features(batch, self.training_features)
+        self._parts.append({name: value.float().cpu() for name, value in features.items()})
+        last = int(batch["index"][-1])
+        shard = last // self.found.manifest.shard
+        if last == self.found.samples(shard)[-1]:
+            names = self._parts[0]
+            whole = {name: torch.cat([part[name] for part in self._parts]) for name in names}
+            self._parts = []
+            self.found.write(shard, whole)
+        count = len(batch["index"])
+        self.advance(count * self.trainer.world_size)
+        return count
+
+
+def _open(
+    plan: Plan, model: TaskModel, dataset: TaskDataset, console: Console, training: bool
+) -> FeatureSet:
+    shapes = _shapes(model, dataset, training)
+    backbone, recipe = plan.backbone, plan.recipe
+    key = FeatureKey(
+        encoder=backbone.parameters_sha256(),
+        arch={
+            "family": backbone.spec.family,
+            "arch": backbone.arch_as_run(),
+            "mean": list(backbone.spec.mean),
+            "std": list(backbone.spec.std),
+            "drop_last": recipe.backbone.drop_last,
+            "package": backbone.spec.package,
+        },
+        data=dataset.info.sha256,
+        transform={"task": plan.task.name, "version": plan.task.version} | dataset.view,
+        outputs=tuple(shapes),
+        precision=recipe.train.precision,
+    )
+    split = dataset.info.split
+    origin = Origin(backbone.spec.name, dataset.info.name, split, device_name())
+    limit = recipe.features.limit_gb
+    root = None if recipe.features.cache else plan.folder / PASSING
+    store = Store(root, None if limit is None else int(limit * 1e9))
+    length = min(SHARD, shard_length(shapes, key.dtype))
+    found = store.open(key, len(dataset), shapes, origin, length)
+    if missing := found.missing():
+        size = shown(required_bytes(len(dataset), shapes, key.dtype, length))
+        console.note(f"features of {split}: {size} in {found.folder}")
+        if len(missing) < found.shards:
+            console.note(f"{found.shards - len(missing)} of {found.shards} parts are there already")
+    else:
+        console.note(f"features of {split}: kept in {found.folder}")
+    return found
+
+
+def _shapes(model: TaskModel, dataset: TaskDataset, training: bool) -> Shapes:
+    """Names and shapes of the features of one sample."""
+    batch = default_collate([dataset.item(0, None) | {"index": 0}])
+    with torch.inference_mode():
+        found = model.features(batch, training)
+    return {name: tuple(value.shape[1:]) for name, value in found.items()}
+
+
+def _batches(samples: range, size: int) -> list[list[int]]:
+    count = math.ceil(len(samples) / size)
+    return [list(samples[k * size : (k + 1) * size]) for k in range(count)]

@@ -1,0 +1,37 @@
+"""Pictures of images with a line of text below each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+if TYPE_CHECKING:
+    from tasks.contract import TaskDataset
+
+PICTURED = 6
+_LINE = 16
+
+
+def captioned(words: list[tuple[int, str]], dataset: TaskDataset) -> Image.Image:
+    """The first samples as evaluation sees them, side by side, each with its words below.
+
+    Args:
+        words: (sample, its words).
+        dataset: whose items have `image`, and perhaps another view of it as `other`.
+    """
+    first = sorted(words)[:PICTURED]
+    columns = []
+    for sample, _ in first:
+        item = dataset.item(sample, None)
+        views = [item[key].transpose(1, 2, 0) for key in ("image", "other") if key in item]
+        columns.append(np.concatenate(views))
+    pixels = np.concatenate(columns, axis=1)
+    sheet = Image.new("RGB", (pixels.shape[1], pixels.shape[0] + _LINE), "white")
+    sheet.paste(Image.fromarray(np.ascontiguousarray(pixels)))
+    pen = ImageDraw.Draw(sheet)
+    width = pixels.shape[1] // len(first)
+    for k, (_, text) in enumerate(first):
+        pen.text((k * width + 2, pixels.shape[0] + 2), text[: width // 6], fill="black")
+    return sheet

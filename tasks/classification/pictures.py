@@ -1,0 +1,21 @@
+"""What a prediction says, in words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from tasks.classification.data import ClassificationDataset
+    from tasks.contract import Row
+
+
+def words(row: Row, dataset: ClassificationDataset) -> str:
+    """The class that was named, and the true one where it is another; of several labels the ones
+    shown, behind the highest score."""
+    names, label = dataset.opened.class_names, dataset.labels[row["sample"]]
+    found = names[row["classes"][0]]
+    if dataset.labels.ndim == 2:
+        return f"{found}: {', '.join(names[k] for k in np.flatnonzero(label == 1)) or 'none'}"
+    return found if row["classes"][0] == label else f"{found}, not {names[label]}"
