@@ -69,7 +69,9 @@ def cifar(root: Path, classes: int) -> Miniature:
     first = 0
     for split, batches in splits.items():
         for batch in batches:
-            labels = [(7 * k + 3) % classes for k in range(classes)]
+            # Of each class two for training, so that one can be held out.
+            count = 2 * classes if batch == "train" else classes
+            labels = [(7 * k + 3) % classes for k in range(count)]
             content = {
                 b"data": cifar_rows(labels, first),
                 f"{fine}labels".encode(): labels,
