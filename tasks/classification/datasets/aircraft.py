@@ -50,6 +50,9 @@ class WithoutBanner(Images):
     def content(self, row: int) -> bytes:
         return self.whole.content(row)
 
+    def end(self, row: int, count: int) -> bytes:
+        return self.whole.end(row, count)
+
 
 def read(root: Path) -> Official:
     """Read the data set below `root`, variants in the order of `variants.txt`.

@@ -6,7 +6,6 @@ import filecmp
 import gzip
 import hashlib
 import lzma
-import os
 import shutil
 import tarfile
 import zipfile
@@ -66,7 +65,7 @@ def unpack(archive: Archive, root: Path, progress: Progress | None = None) -> st
         if not (beside / archive.gives).exists():
             raise DataError(f"`{path}` has no `{archive.gives}` in it; get the official archive")
         _move(beside, root, archive.gives)
-    except (*_DAMAGE, EOFError) as error:
+    except (*_DAMAGE, EOFError, RuntimeError) as error:
         raise DataError(f"`{path}` is damaged or cut short: {error}; get it again") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
@@ -126,14 +125,15 @@ def _inside(name: str, path: Path) -> None:
 def _move(source: Path, target: Path, last: str) -> None:
     """Move everything into the target: whole folders where there is none of the name, `last` and
     what holds it after all others."""
+
     def late(name: str) -> bool:
         return last == name or last.startswith(f"{name}/")
 
-    for name in sorted(os.listdir(source), key=lambda name: (late(name), name)):
-        ours, theirs = source / name, target / name
+    for ours in sorted(source.iterdir(), key=lambda path: (late(path.name), path.name)):
+        theirs = target / ours.name
         if not theirs.exists():
             ours.rename(theirs)
         elif ours.is_dir() and theirs.is_dir():
-            _move(ours, theirs, last.removeprefix(f"{name}/"))
+            _move(ours, theirs, last.removeprefix(f"{ours.name}/"))
         elif ours.is_dir() or theirs.is_dir() or not filecmp.cmp(ours, theirs, shallow=False):
             raise DataError(f"`{theirs}` is in the way and of another content; move it elsewhere")

@@ -32,7 +32,7 @@ class Arrays(Images):
         return self.names[row]
 
     def size(self, row: int) -> int:
-        return self.rows[row].nbytes
+        return int(self.rows[row].nbytes)
 
     def content(self, row: int) -> bytes:
-        return self.rows[row].tobytes()
+        return bytes(self.rows[row].tobytes())

@@ -10,14 +10,48 @@ Aircraft of several independent loaders; no owner publishes one for the archives
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from tasks.classification.datasets.contract import Archive, Publication
 
 _HERE = "tasks.classification.datasets"
 _HELD_OUT = "20 % of train, held out by class"
 _OFFICIAL = "the official val"
 _IMAGENET = "ImageNet's terms: research, non-commercial"
+
+
+def _cifar(classes: int, stem: str, end: str, meta: str, md5: str) -> Publication:
+    batches = "data_batch_1 .. data_batch_5, test_batch" if classes == 10 else "train, test"
+    archive = f"{stem}-python.tar.gz"
+    return Publication(
+        name=f"cifar{classes}",
+        title=f"CIFAR-{classes} (2009)",
+        reader=f"{_HERE}.cifar:read_cifar{classes}",
+        layout=f"{stem}-{end}/{{{batches}, {meta}}}",
+        licence="none stated",
+        source=f"{archive} from www.cs.toronto.edu/~kriz/cifar.html",
+        figure="accuracy",
+        counts=(50_000, None, 10_000),
+        classes=classes,
+        selection=_HELD_OUT,
+        each=(50_000 // classes, 50_000 // classes),
+        archives=(Archive(archive, f"{stem}-{end}", md5),),
+    )
+
+
+def _cog(level: int) -> Publication:
+    return Publication(
+        name=f"cog-l{level}",
+        title=f"ImageNet-CoG (2021), level {level}",
+        reader=f"{_HERE}.cog:read_level{level}",
+        layout="n*/*.JPEG, cog_levels_mapping_file.pkl, cog_concepts_split_file.pkl",
+        licence=_IMAGENET,
+        source="the Winter 2021 release of ImageNet-21K from image-net.org, with an account, and "
+        "the two .pkl files linked at github.com/naver/cog",
+        figure="accuracy",
+        counts=(None, None, 50_000),
+        classes=1_000,
+        selection=_HELD_OUT,
+        each=(732, 1_300),
+    )
 
 
 _TABLE = (
@@ -35,42 +69,8 @@ _TABLE = (
         each=(750, 750),
         archives=(Archive("food-101.tar.gz", "food-101", "85eeb15f3717b99a5da872d97d918f87"),),
     ),
-    Publication(
-        name="cifar10",
-        title="CIFAR-10 (2009)",
-        reader=f"{_HERE}.cifar:read_cifar10",
-        layout="cifar-10-batches-py/{data_batch_1 .. data_batch_5, test_batch, batches.meta}",
-        licence="none stated",
-        source="cifar-10-python.tar.gz from www.cs.toronto.edu/~kriz/cifar.html",
-        figure="accuracy",
-        counts=(50_000, None, 10_000),
-        classes=10,
-        selection=_HELD_OUT,
-        each=(5_000, 5_000),
-        archives=(
-            Archive(
-                "cifar-10-python.tar.gz", "cifar-10-batches-py", "c58f30108f718f92721af3b95e74349a"
-            ),
-        ),
-    ),
-    Publication(
-        name="cifar100",
-        title="CIFAR-100 (2009)",
-        reader=f"{_HERE}.cifar:read_cifar100",
-        layout="cifar-100-python/{train, test, meta}",
-        licence="none stated",
-        source="cifar-100-python.tar.gz from www.cs.toronto.edu/~kriz/cifar.html",
-        figure="accuracy",
-        counts=(50_000, None, 10_000),
-        classes=100,
-        selection=_HELD_OUT,
-        each=(500, 500),
-        archives=(
-            Archive(
-                "cifar-100-python.tar.gz", "cifar-100-python", "eb9058c3a382ffc7106e4002c42a8d85"
-            ),
-        ),
-    ),
+    _cifar(10, "cifar-10", "batches-py", "batches.meta", "c58f30108f718f92721af3b95e74349a"),
+    _cifar(100, "cifar-100", "python", "meta", "eb9058c3a382ffc7106e4002c42a8d85"),
     Publication(
         name="cub200",
         title="CUB-200-2011",
@@ -85,9 +85,7 @@ _TABLE = (
         counts=(5_994, None, 5_794),
         classes=200,
         selection=_HELD_OUT,
-        archives=(
-            Archive("CUB_200_2011.tgz", "CUB_200_2011", "97eceeb196236b17998738112f37df78"),
-        ),
+        archives=(Archive("CUB_200_2011.tgz", "CUB_200_2011", "97eceeb196236b17998738112f37df78"),),
     ),
     Publication(
         name="sun397",
@@ -115,8 +113,8 @@ _TABLE = (
             "devkit/{cars_meta.mat, cars_train_annos.mat}"
         ),
         licence="non-commercial research",
-        source="its host is gone; copies of cars_train, cars_test and the devkit are about, and the "
-        "test labels are in a file of their own, cars_test_annos_withlabels.mat",
+        source="its host is gone; copies are about; the test labels are in a file of their own, "
+        "cars_test_annos_withlabels.mat",
         figure="accuracy",
         counts=(8_144, None, 8_041),
         classes=196,
@@ -276,34 +274,8 @@ _TABLE = (
     ),
 )
 
-_COG = Publication(
-    name="cog-l",
-    title="ImageNet-CoG (2021), level ",
-    reader=f"{_HERE}.cog:read_level",
-    layout="n*/*.JPEG, cog_levels_mapping_file.pkl, cog_concepts_split_file.pkl",
-    licence=_IMAGENET,
-    source="the Winter 2021 release of ImageNet-21K from image-net.org, with an account, and the "
-    "two .pkl files linked at github.com/naver/cog",
-    figure="accuracy",
-    counts=(None, None, 50_000),
-    classes=1_000,
-    selection=_HELD_OUT,
-    each=(732, 1_300),
-)
-
-
-def _level(number: int) -> Publication:
-    return replace(
-        _COG,
-        name=f"{_COG.name}{number}",
-        title=f"{_COG.title}{number}",
-        reader=f"{_COG.reader}{number}",
-    )
-
-
 PUBLICATIONS: dict[str, Publication] = {
-    publication.name: publication
-    for publication in (*_TABLE, *(_level(number) for number in range(1, 6)))
+    publication.name: publication for publication in (*_TABLE, *map(_cog, range(1, 6)))
 }
 """By their names on the command line."""
 

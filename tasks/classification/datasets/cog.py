@@ -7,7 +7,7 @@ each concept the paths of its training and test images [naver/cog, data/datasets
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from tasks.classification.datasets.contract import Official, Part
@@ -51,7 +51,7 @@ def _part(root: Path, splits: Any, concepts: list[str], split: str) -> Part:
     for label, concept in enumerate(concepts):
         found = array_of(entry(entry(splits, concept, path), split, path), path).tolist()
         for file in sorted(text(name).lstrip("/") for name in found):
-            if PurePosixPath(file).parts[:1] != (concept,):
+            if file.partition("/")[0] != concept:
                 raise DataError(f"`{path}` lists `{file}` as an image of `{concept}`")
             files.append(file)
             labels.append(label)

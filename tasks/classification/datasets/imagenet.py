@@ -39,6 +39,8 @@ def read(root: Path) -> Official:
 
 
 def _part(root: Path, split: str, numbers: dict[str, int]) -> Part:
-    files = [f"{split}/{name}/{image}" for name in numbers for image in images_in(root / split / name)]
+    files = [
+        f"{split}/{name}/{image}" for name in numbers for image in images_in(root / split / name)
+    ]
     labels = [numbers[file.split("/")[1]] for file in files]
     return part(root, files, labels, root / split)

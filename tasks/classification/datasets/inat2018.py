@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,12 @@ def _names(content: Any, path: Path) -> tuple[str, ...]:
         raise DataError(f"`{path}` has no list of categories with id and name ({error})") from None
     if sorted(found) != list(range(len(found))):
         raise DataError(f"`{path}`: expected category ids from 0 without gaps")
-    return tuple(found[label] for label in range(len(found)))
+    # Species of different kingdoms may have the same name.
+    count = Counter(found.values())
+    names = (found[label] for label in range(len(found)))
+    return tuple(
+        name if count[name] == 1 else f"{name} ({label})" for label, name in enumerate(names)
+    )
 
 
 def _part(root: Path, content: Any, path: Path, classes: int) -> Part:

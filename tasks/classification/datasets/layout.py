@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from tasks.classification.datasets.contract import Images, Part
 from tasks.classification.datasets.files import Files
 from tasks.contract import DataError
-
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
+from tasks.images import SUFFIXES
 
 
 class MissingError(DataError):
@@ -138,8 +137,7 @@ def part(
         DataError: a path leads out of the root.
     """
     for file in files:
-        pure = PurePosixPath(file)
-        if pure.is_absolute() or ".." in pure.parts:
+        if file.startswith("/") or ".." in file.split("/"):
             raise DataError(f"`{path}` lists `{file}`, which leads out of the data set")
     lost = absent(root, files)
     if lost:
@@ -153,16 +151,19 @@ def part(
 
 def absent(root: Path, files: Sequence[str]) -> list[str]:
     """Which of the files are not there; one look at each folder, not at each file."""
-    listed: dict[PurePosixPath, set[str]] = {}
+    listed: dict[str, set[str]] = {}
     lost = []
     for file in files:
-        pure = PurePosixPath(file)
-        if pure.parent not in listed:
-            folder = root / pure.parent
-            listed[pure.parent] = set(os.listdir(folder)) if folder.is_dir() else set()
-        if pure.name not in listed[pure.parent]:
+        folder, _, name = file.rpartition("/")
+        if folder not in listed:
+            listed[folder] = _names(root / folder)
+        if name not in listed[folder]:
             lost.append(file)
     return lost
+
+
+def _names(folder: Path) -> set[str]:
+    return {entry.name for entry in os.scandir(folder)} if folder.is_dir() else set()
 
 
 def class_folders(root: Path) -> list[str]:
@@ -186,6 +187,5 @@ def images_in(folder: Path) -> list[str]:
     return sorted(
         entry.name
         for entry in os.scandir(folder)
-        if not entry.name.startswith(".")
-        and os.path.splitext(entry.name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122
+        if not entry.name.startswith(".") and os.path.splitext(entry.name)[1].lower() in SUFFIXES  # noqa: PTH122
     )

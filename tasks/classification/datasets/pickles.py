@@ -24,7 +24,19 @@ _CODES = (
     *("PROTO", "FRAME", "STOP", "MARK", "POP", "POP_MARK"),
     *("EMPTY_DICT", "DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "LIST", "APPEND", "APPENDS"),
     *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
-    *("NONE", "NEWTRUE", "NEWFALSE", "INT", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+    *(
+        "NONE",
+        "NEWTRUE",
+        "NEWFALSE",
+        "INT",
+        "BININT",
+        "BININT1",
+        "BININT2",
+        "LONG",
+        "LONG1",
+        "FLOAT",
+        "BINFLOAT",
+    ),
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "BINBYTES", "SHORT_BINBYTES", "BINBYTES8"),
     *("UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("PUT", "BINPUT", "LONG_BINPUT", "GET", "BINGET", "LONG_BINGET", "MEMOIZE"),
@@ -50,7 +62,7 @@ class _Kind:
             raise DataError(f"asks for arrays in the byte order {self.order!r}")
 
     def dtype(self) -> np.dtype[Any]:
-        return np.dtype(self.name).newbyteorder(self.order if self.order != "|" else "=")
+        return np.dtype(f"{self.order}{self.name}")
 
 
 class Array:
@@ -96,12 +108,18 @@ def _encode(text: str, encoding: str = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    """Stands for bytes, which Python 3 calls without arguments to write empty ones for Python 2."""
+    return b""
+
+
 _NAMES: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): Array,
     ("numpy", "dtype"): _Kind,
     ("numpy.core.multiarray", "_reconstruct"): Array,
     ("numpy._core.multiarray", "_reconstruct"): Array,
     ("_codecs", "encode"): _encode,
+    ("__builtin__", "bytes"): _no_bytes,
 }
 
 _InPython: Any = pickle._Unpickler

@@ -59,7 +59,10 @@ def how_to_get(publication: Publication) -> str:
         if packed
         else ""
     )
-    return f"expected below the data root: {publication.layout}; get it: {publication.source}{unpacked}"
+    return (
+        f"expected below the data root: {publication.layout}; get it: {publication.source}"
+        f"{unpacked}"
+    )
 
 
 def parts(official: Official) -> dict[str, Part]:
@@ -75,7 +78,9 @@ def _consistent(official: Official, publication: Publication) -> None:
         raise DataError(f"{title}: two classes have the same name")
     for name, part in parts(official).items():
         if len(part.images) != len(part.labels):
-            raise DataError(f"{title}: {len(part.images)} images, {len(part.labels)} labels in {name}")
+            raise DataError(
+                f"{title}: {len(part.images)} images, {len(part.labels)} labels in {name}"
+            )
     without = set(range(classes)) - set(_shown(official.train).tolist())
     if without:
         raise DataError(

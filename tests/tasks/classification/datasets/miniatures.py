@@ -5,145 +5,46 @@
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
-import struct
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from scipy.io import savemat
 
 from tasks.classification.datasets import voc2007
-
-SIZE = (36, 48)
-"""Height and width of the images; 36 leaves something of an aircraft."""
-
-
-@dataclass(frozen=True)
-class Miniature:
-    """What was written.
-
-    Attributes:
-        class_names: by number.
-        parts: train, val and test -> name of each image and its label or labels, in order.
-    """
-
-    class_names: tuple[str, ...]
-    parts: dict[str, list[tuple[str, Any]]]
+from tests.tasks.classification.datasets.miniature_files import (
+    SIZE,
+    Miniature,
+    write,
+    write_lines,
+)
+from tests.tasks.classification.datasets.miniature_pickles import cifar, cog
 
 
 def make(name: str, root: Path) -> Miniature:
     """Write the data set `name` of the catalogue in its official layout below `root`."""
     root.mkdir(parents=True, exist_ok=True)
     if name.startswith("cog-l"):
-        return _cog(root, int(name[-1]))
+        return cog(root, int(name[-1]))
     return _MAKERS[name](root)
-
-
-def colour(label: int) -> np.ndarray:
-    """The colour of a class, far from that of the next ones."""
-    return np.array([(label * 97 + 40) % 256, (label * 57 + 130) % 256, (label * 31) % 256])
-
-
-def write(path: Path, label: int, number: int, kind: str = "JPEG") -> None:
-    """Write an image of a class; `number` makes each one different."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng((label, number))
-    noise = rng.integers(-6, 7, (*SIZE, 3))
-    pixels = np.clip(colour(label) + noise, 0, 255).astype(np.uint8)
-    image = Image.fromarray(pixels)
-    image.save(path, kind, **({"quality": 95} if kind == "JPEG" else {}))
-
-
-def _write_lines(path: Path, lines: Sequence[str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
 def _food101(root: Path) -> Miniature:
     names = ("apple_pie", "sushi", "waffles")
     parts: dict[str, list[tuple[str, Any]]] = {}
     for split, count in (("train", 4), ("test", 2)):
-        pairs = [(f"{name}/{1000 + i}{split[1]}", k) for k, name in enumerate(names) for i in range(count)]
+        pairs = [
+            (f"{name}/{1000 + i}{split[1]}", k)
+            for k, name in enumerate(names)
+            for i in range(count)
+        ]
         for number, (file, label) in enumerate(pairs):
             write(root / f"food-101/images/{file}.jpg", label, number + 50 * (split == "test"))
-        _write_lines(root / f"food-101/meta/{split}.txt", [file for file, _ in pairs])
+        write_lines(root / f"food-101/meta/{split}.txt", [file for file, _ in pairs])
         parts[split] = [(f"images/{file}.jpg", label) for file, label in pairs]
-    _write_lines(root / "food-101/meta/classes.txt", names)
-    return Miniature(names, parts)
-
-
-class _Python2(pickle._Pickler):  # type: ignore[misc]
-    """Writes bytes as Python 2 wrote its text, and numpy's old name, as in the published files."""
-
-    dispatch = dict(pickle._Pickler.dispatch)
-
-    def save_bytes(self, content: bytes) -> None:
-        self.write(pickle.BINSTRING + struct.pack("<i", len(content)) + content)
-        self.memoize(content)
-
-    def save_global(self, obj: Any, name: str | None = None) -> None:
-        if getattr(obj, "__name__", "") == "_reconstruct":
-            self.write(b"cnumpy.core.multiarray\n_reconstruct\n")
-            self.memoize(obj)
-        else:
-            super().save_global(obj, name)
-
-    dispatch[bytes] = save_bytes
-
-
-def python2(value: Any) -> bytes:
-    """Pickle as Python 2 did, protocol 2."""
-    file = io.BytesIO()
-    pickler = _Python2(file, protocol=2)
-    pickler.dispatch_table = {}
-    kind = type(np.array(0).__reduce__()[0])
-    pickler.dispatch[kind] = _Python2.save_global
-    pickler.dump(value)
-    return file.getvalue()
-
-
-def cifar_rows(labels: Sequence[int], first: int) -> np.ndarray:
-    """Rows (N,3072): red, green and blue plane after each other."""
-    rows = []
-    for number, label in enumerate(labels):
-        rng = np.random.default_rng((label, first + number))
-        noise = rng.integers(-6, 7, (3, 32, 32))
-        rows.append(np.clip(colour(label)[:, None, None] + noise, 0, 255).reshape(-1))
-    return np.array(rows, np.uint8)
-
-
-def _cifar(root: Path, classes: int) -> Miniature:
-    fine = "" if classes == 10 else "fine_"
-    home = root / ("cifar-10-batches-py" if classes == 10 else "cifar-100-python")
-    home.mkdir(parents=True)
-    names = tuple(f"thing {k}" for k in range(classes))
-    splits = (
-        {"train": [f"data_batch_{n}" for n in range(1, 6)], "test": ["test_batch"]}
-        if classes == 10
-        else {"train": ["train"], "test": ["test"]}
-    )
-    parts: dict[str, list[tuple[str, Any]]] = {"train": [], "test": []}
-    first = 0
-    for split, batches in splits.items():
-        for batch in batches:
-            labels = [(7 * k + 3) % classes for k in range(classes)]
-            content = {
-                b"data": cifar_rows(labels, first),
-                f"{fine}labels".encode(): labels,
-                b"batch_label": batch.encode(),
-            }
-            (home / batch).write_bytes(python2(content))
-            parts[split] += [(f"{batch}/{row}", label) for row, label in enumerate(labels)]
-            first += 1000
-    key = f"{fine}label_names".encode()
-    meta = home / ("batches.meta" if classes == 10 else "meta")
-    meta.write_bytes(python2({key: [name.encode() for name in names]}))
+    write_lines(root / "food-101/meta/classes.txt", names)
     return Miniature(names, parts)
 
 
@@ -159,10 +60,10 @@ def _cub200(root: Path) -> Miniature:
             labels.append(k)
             sides.append(i % 2 == 0)
             parts["train" if i % 2 == 0 else "test"].append((f"images/{file}", k))
-    _write_lines(home / "classes.txt", [f"{k + 1} {k + 1:03d}.{n}" for k, n in enumerate(names)])
-    _write_lines(home / "images.txt", [f"{i} {file}" for i, file in enumerate(files, 1)])
-    _write_lines(home / "image_class_labels.txt", [f"{i} {k + 1}" for i, k in enumerate(labels, 1)])
-    _write_lines(home / "train_test_split.txt", [f"{i} {int(s)}" for i, s in enumerate(sides, 1)])
+    write_lines(home / "classes.txt", [f"{k + 1} {k + 1:03d}.{n}" for k, n in enumerate(names)])
+    write_lines(home / "images.txt", [f"{i} {file}" for i, file in enumerate(files, 1)])
+    write_lines(home / "image_class_labels.txt", [f"{i} {k + 1}" for i, k in enumerate(labels, 1)])
+    write_lines(home / "train_test_split.txt", [f"{i} {int(s)}" for i, s in enumerate(sides, 1)])
     return Miniature(names, parts)
 
 
@@ -173,15 +74,13 @@ def _sun397(root: Path) -> Miniature:
     for split, word, count in (("train", "Training", 3), ("test", "Testing", 2)):
         # Not in the order of the classes.
         pairs = [
-            (f"{path}/sun_{split}{i}.jpg", k)
-            for i in range(count)
-            for k, path in enumerate(paths)
+            (f"{path}/sun_{split}{i}.jpg", k) for i in range(count) for k, path in enumerate(paths)
         ]
         for number, (file, label) in enumerate(pairs):
             write(home / file.lstrip("/"), label, number + 50 * (split == "test"))
-        _write_lines(home / f"{word}_01.txt", [file for file, _ in pairs])
+        write_lines(home / f"{word}_01.txt", [file for file, _ in pairs])
         parts[split] = [(file.lstrip("/"), label) for file, label in pairs]
-    _write_lines(home / "ClassName.txt", paths)
+    write_lines(home / "ClassName.txt", paths)
     return Miniature(("abbey", "apartment_building/outdoor", "bakery/shop"), parts)
 
 
@@ -198,9 +97,8 @@ def _cars(root: Path) -> Miniature:
             file = f"cars_{split}/{row + 1:05d}.jpg"
             write(root / file, label, row + 50 * (split == "test"))
             values = (3, 4, 40, 30, label + 1)
-            found[0, row] = tuple(np.array([[value]], np.uint8) for value in values) + (
-                f"{row + 1:05d}.jpg",
-            )
+            numbers = [np.array([[value]], np.uint8) for value in values]
+            found[0, row] = (*numbers, f"{row + 1:05d}.jpg")
             parts[split].append((file, label))
         path = {"train": "devkit/cars_train_annos.mat", "test": "cars_test_annos_withlabels.mat"}
         savemat(root / path[split], {"annotations": found})
@@ -215,11 +113,11 @@ def _aircraft(root: Path) -> Miniature:
         pairs = [(f"{place}{k}{i:03d}", k) for i in range(count) for k in range(len(names))]
         for number, (image, label) in enumerate(pairs):
             write(home / f"images/{image}.jpg", label, number + 50 * place)
-        _write_lines(
+        write_lines(
             home / f"images_variant_{split}.txt", [f"{image} {names[k]}" for image, k in pairs]
         )
         parts[split] = [(f"images/{image}.jpg", label) for image, label in pairs]
-    _write_lines(home / "variants.txt", names)
+    write_lines(home / "variants.txt", names)
     return Miniature(names, parts)
 
 
@@ -236,9 +134,9 @@ def _voc2007(root: Path) -> Miniature:
             write(home / f"JPEGImages/{image}.jpg", row, place)
             parts[split].append((f"JPEGImages/{image}.jpg", signs[row].tolist()))
         images = [Path(name).stem for name, _ in parts[split]]
-        _write_lines(home / f"ImageSets/Main/{split}.txt", images)
+        write_lines(home / f"ImageSets/Main/{split}.txt", images)
         for label, name in enumerate(voc2007.CLASSES):
-            _write_lines(
+            write_lines(
                 home / f"ImageSets/Main/{name}_{split}.txt",
                 [f"{image} {signs[row, label]:2d}" for row, image in enumerate(images)],
             )
@@ -249,10 +147,12 @@ def _dtd(root: Path) -> Miniature:
     names = ("banded", "blotchy", "zigzagged")
     parts: dict[str, list[tuple[str, Any]]] = {}
     for place, split in enumerate(("train", "val", "test")):
-        pairs = [(f"{name}/{name}_{place}{i:03d}.jpg", k) for k, name in enumerate(names) for i in (1, 2)]
+        pairs = [
+            (f"{name}/{name}_{place}{i:03d}.jpg", k) for k, name in enumerate(names) for i in (1, 2)
+        ]
         for number, (file, label) in enumerate(pairs):
             write(root / "dtd/images" / file, label, number + 50 * place)
-        _write_lines(root / f"dtd/labels/{split}1.txt", [file for file, _ in pairs])
+        write_lines(root / f"dtd/labels/{split}1.txt", [file for file, _ in pairs])
         parts[split] = [(f"images/{file}", label) for file, label in pairs]
     return Miniature(names, parts)
 
@@ -271,11 +171,12 @@ def _pets(root: Path) -> Miniature:
             kind = {1: "PNG", 2: "GIF"}.get(number, "JPEG")
             write(root / f"images/{image}.jpg", label, number + 50 * (split == "test"), kind)
         word = "trainval" if split == "train" else "test"
-        _write_lines(
-            root / f"annotations/{word}.txt", [f"{image} {k + 1} {1 + k % 2} 1" for image, k in pairs]
+        write_lines(
+            root / f"annotations/{word}.txt",
+            [f"{image} {k + 1} {1 + k % 2} 1" for image, k in pairs],
         )
         parts[split] = [(f"images/{image}.jpg", label) for image, label in pairs]
-    _write_lines(root / "annotations/list.txt", ["#Image CLASS-ID SPECIES BREED ID"])
+    write_lines(root / "annotations/list.txt", ["#Image CLASS-ID SPECIES BREED ID"])
     return Miniature(("Abyssinian", "american bulldog", "Bengal"), parts)
 
 
@@ -328,7 +229,8 @@ def _inat2018(root: Path) -> Miniature:
     names = ("Quercus alba", "Turdus merula", "Amanita muscaria")
     groups = ("Plantae", "Aves", "Fungi")
     categories = [
-        {"id": k, "name": name, "supercategory": groups[k]} for k, name in reversed(list(enumerate(names)))
+        {"id": k, "name": name, "supercategory": groups[k]}
+        for k, name in reversed(list(enumerate(names)))
     ]
     parts: dict[str, list[tuple[str, Any]]] = {}
     for split, word, labels in (("train", "train", [2, 0, 1, 1, 0, 2]), ("test", "val", [1, 0, 2])):
@@ -345,32 +247,10 @@ def _inat2018(root: Path) -> Miniature:
     return Miniature(names, parts)
 
 
-def _cog(root: Path, level: int) -> Miniature:
-    levels = [[f"n{number}{k:07d}" for k in (3, 1, 2)] for number in range(1, 6)]
-    splits: dict[str, Any] = {}
-    parts: dict[str, list[tuple[str, Any]]] = {"train": [], "test": []}
-    names = sorted(levels[level - 1])
-    for concepts in levels:
-        for concept in concepts:
-            # Neither in order, nor of one type: text of fixed length and objects.
-            train = np.array([f"{concept}/{concept}_{i}.JPEG" for i in (5, 3, 4, 1)])
-            test = np.array([f"/{concept}/{concept}_{i}.JPEG" for i in (9, 8)], dtype=object)
-            splits[concept] = {"train": train, "test": test}
-    for k, concept in enumerate(names):
-        for split, numbers in (("train", (1, 3, 4, 5)), ("test", (8, 9))):
-            for i in numbers:
-                file = f"{concept}/{concept}_{i}.JPEG"
-                write(root / file, k, i)
-                parts[split].append((file, k))
-    (root / "cog_levels_mapping_file.pkl").write_bytes(pickle.dumps(levels, protocol=3))
-    (root / "cog_concepts_split_file.pkl").write_bytes(pickle.dumps(splits, protocol=4))
-    return Miniature(tuple(names), parts)
-
-
 _MAKERS: dict[str, Callable[[Path], Miniature]] = {
     "food101": _food101,
-    "cifar10": lambda root: _cifar(root, 10),
-    "cifar100": lambda root: _cifar(root, 100),
+    "cifar10": lambda root: cifar(root, 10),
+    "cifar100": lambda root: cifar(root, 100),
     "cub200": _cub200,
     "sun397": _sun397,
     "cars": _cars,
