@@ -147,9 +147,16 @@ class OptimizerRecipe(Section):
 class ScheduleRecipe(Section):
     """The learning rate as a function of the step, per publication."""
 
-    name: Literal["constant", "cosine", "cosine_epoch", "step", "simmim_step", "simmim_cosine"] = (
-        "cosine"
-    )
+    name: Literal[
+        "constant",
+        "cosine",
+        "cosine_epoch",
+        "step",
+        "simmim_step",
+        "simmim_cosine",
+        "swin_cosine",
+        "beit_cosine",
+    ] = "cosine"
     unit: Literal["step", "epoch"] = Field("step", description="unit of warmup and milestones")
     warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="length of the linear warm-up")
     warmup_factor: Annotated[float, Field(ge=0)] = Field(

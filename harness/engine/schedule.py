@@ -40,7 +40,11 @@ class Schedule:
             case "simmim_step":
                 return self._simmim_step(step, scale)
             case "simmim_cosine":
-                return self._simmim_cosine(step, scale)
+                return self._late_cosine(step, scale, 0.0)
+            case "swin_cosine":
+                return self._late_cosine(step, scale, self._warmup)
+            case "beit_cosine":
+                return self._beit_cosine(step) * scale
 
     @property
     def _warmup(self) -> float:
@@ -95,15 +99,25 @@ class Schedule:
         passed = sum(late >= milestone * self._unit for milestone in self.recipe.milestones)
         return self.peak * scale * self.recipe.gamma**passed
 
-    def _simmim_cosine(self, step: int, scale: float) -> float:
-        """As above; the cosine's phase counts from step 0, not from the end of the warm-up, and
-        its minimum is the same in every group."""
+    def _late_cosine(self, step: int, scale: float, begin: float) -> float:
+        """As above; the minimum is the same in every group, too. The cosine's phase counts from
+        step 0 in SimMIM's ViT and Swin, so that the rate falls when the warm-up ends, and from
+        there in Swin-Transformer's SwinV2 (its configuration's WARMUP_PREFIX)."""
         late = max(0, step - 1)
         if late < self._warmup:
             return self._absolute_ramp(late, scale)
         low = self.peak * self.recipe.min_factor
-        phase = pi * min(1.0, late / self.total_steps)
-        return low + (self.peak * scale - low) * 0.5 * (1 + cos(phase))
+        share = (late - begin) / max(1.0, self.total_steps - begin)
+        return low + (self.peak * scale - low) * 0.5 * (1 + cos(pi * min(1.0, share)))
+
+    def _beit_cosine(self, step: int) -> float:
+        """As `_cosine`, but the last step of the warm-up is at the peak already, and so is the next
+        (BEiT utils.cosine_scheduler)."""
+        if step >= self._warmup:
+            return self._cosine(step)
+        start = self.recipe.warmup_factor
+        share = step / (self._warmup - 1) if self._warmup > 1 else 0.0
+        return self.peak * (start + (1 - start) * share)
 
     def _absolute_ramp(self, step: float, scale: float) -> float:
         start = self.peak * self.recipe.warmup_factor

@@ -47,8 +47,9 @@ def _boxed(size: Size, share: float, rng: np.random.Generator) -> Draw:
     share is that of what is left (Yun et al. 2019, equation 2)."""
     edges = []
     for length in size:
-        side, middle = int(length * math.sqrt(1 - share)), int(rng.integers(length))
-        edges.append((max(0, middle - side // 2), min(length, middle + (side + 1) // 2)))
+        # An odd side loses a pixel, as in the published code; timm 1.0 keeps it.
+        half, middle = int(length * math.sqrt(1 - share)) // 2, int(rng.integers(length))
+        edges.append((max(0, middle - half), min(length, middle + half)))
     (top, bottom), (left, right) = edges
     area = (bottom - top) * (right - left)
     return Draw(1 - area / (size[0] * size[1]), (top, left, bottom, right))

@@ -43,8 +43,18 @@ CASES: dict[str, dict[str, Any]] = {
         "min_factor": 2e-4,
     },
     "mae_finetune_vit_base": {"unit": "epoch", "warmup": 5, "min_factor": 5e-4},
+    "mae_finetune_vit_large": {"unit": "epoch", "warmup": 5, "min_factor": 2.5e-4},
     "mae_pretrain": {"unit": "epoch", "warmup": 40},
+    "mae_linprobe_vit_base": {"unit": "epoch", "warmup": 10},
+    "beit_finetune_vit_base": {
+        "name": "beit_cosine",
+        "unit": "epoch",
+        "warmup": 20,
+        "min_factor": 2.5e-4,
+    },
 }
+CASES["simmim_finetune_swin_base"] = CASES["simmim_finetune_vit_base"]
+CASES["simmim_finetune_swinv2_base"] = CASES["simmim_finetune_vit_base"] | {"name": "swin_cosine"}
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -60,3 +70,23 @@ def test_rates_equal_the_published_code(name: str) -> None:
     for reading in readings:
         for scale, rate in zip(fixture["group_lr_scales"], reading["lr"], strict=True):
             assert schedule(reading["iteration"], scale) == pytest.approx(rate, rel=1e-9, abs=1e-18)
+
+
+def test_dinos_linear_classifier() -> None:
+    """One rate an epoch, whatever the number of steps in it."""
+    fixture = json.loads((FIXTURES / "dino_linear.json").read_text())
+    schedule = Schedule(ScheduleRecipe(name="cosine_epoch"), fixture["lr"], 700, 7)
+    assert len(fixture["lr_in_effect_at_epoch"]) > 10
+    for reading in fixture["lr_in_effect_at_epoch"]:
+        for step in range(7):
+            rate = schedule(7 * reading["epoch"] + step)
+            assert rate == pytest.approx(reading["lr"][0], rel=1e-9)
+
+
+def test_dinov2s_linear_classifiers() -> None:
+    """Thirteen peaks side by side."""
+    fixture = json.loads((FIXTURES / "dinov2_linear.json").read_text())
+    for reading in fixture["lr_in_effect_at_iteration"]:
+        for peak, rate in zip(fixture["group_lr"], reading["lr"], strict=True):
+            schedule = Schedule(ScheduleRecipe(), peak, fixture["iterations"], 1)
+            assert schedule(reading["iteration"]) == pytest.approx(rate, rel=1e-9)
