@@ -10,7 +10,7 @@ import torch
 
 from tasks.classification import metrics
 from tasks.classification.model import rows
-from tasks.classification.probes import grid, knn, logistic
+from tasks.classification.probes import fitting, grid
 from tasks.probe import Fitted, Fixed, Probe
 
 if TYPE_CHECKING:
@@ -45,46 +45,23 @@ class ClassificationProbe(Probe):
                 assert_never(probe.kind)
 
     def steps(self, training: int, selection: int) -> int:
-        probe, features = self.probe, len(self.probe.features)
-        match probe.kind:
-            case "grid":
-                return grid.steps(probe.grid, training, features)
-            case "logistic":
-                outputs = self.classes if self.figure == "map11" else 1
-                return logistic.steps(probe.logistic, features, outputs)
-            case "knn":
-                return knn.steps(features)
-            case _:
-                assert_never(probe.kind)
+        return fitting.steps(self.probe, training, self.classes if self.figure == "map11" else 1)
 
     def fit(
         self, training: Fixed, selection: Fixed, seed: int, advance: Callable[[int], None]
     ) -> FittedClassifier:
-        match self.probe.kind:
-            case "grid":
-                fitter: Callable[..., FittedScores] = grid.fit
-            case "logistic":
-                fitter = logistic.fit
-            case "knn":
-                fitter = knn.fit
-            case _:
-                assert_never(self.probe.kind)
-        found = fitter(
-            self._in_order(training),
+        found = fitting.fit(
+            training.features,
             _labels(training),
-            self._in_order(selection),
+            selection.features,
             _labels(selection),
             self.classes,
-            getattr(self.probe, self.probe.kind),
+            self.probe,
             self._figure,
             seed,
             _Watch(advance),
         )
         return FittedClassifier(found, self.recipe.predictions.keep)
-
-    def _in_order(self, split: Fixed) -> dict[str, Tensor]:
-        """The features as the recipe names them: of equal candidates the first wins."""
-        return {name: split.features[name] for name in self.probe.features}
 
     def _figure(self, scores: Tensor, labels: Tensor) -> float:
         """The data set's own figure on the selection split."""
@@ -111,7 +88,10 @@ class FittedClassifier(Fitted):
 
 @dataclass(frozen=True)
 class _Watch:
-    advance: Callable[[int], None]
+    told: Callable[[int], None]
+
+    def advance(self, n: int) -> None:
+        self.told(n)
 
 
 def _labels(split: Fixed) -> Tensor:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from tasks.recipe import Beta, Count, Positive, Section
+from tasks.recipe import LATER, Beta, Count, Positive, Section
 
 NonNegative = Annotated[float, Field(ge=0)]
 Kind = Literal["grid", "logistic", "knn"]
@@ -82,9 +82,10 @@ class ProbeRecipe(Section):
     features: tuple[str, ...] = Field(
         ("pooled",), min_length=1, description="features to choose from, such as mean@-2"
     )
-    grid: GridRecipe = GridRecipe.model_validate({})
-    logistic: LogisticRecipe = LogisticRecipe.model_validate({})
-    knn: KnnRecipe = KnnRecipe.model_validate({})
+    # Of a kind that is not fitted the identity of a cell says nothing.
+    grid: GridRecipe = Field(GridRecipe.model_validate({}), json_schema_extra=LATER)
+    logistic: LogisticRecipe = Field(LogisticRecipe.model_validate({}), json_schema_extra=LATER)
+    knn: KnnRecipe = Field(KnnRecipe.model_validate({}), json_schema_extra=LATER)
 
     @field_validator("features")
     @classmethod

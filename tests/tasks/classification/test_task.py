@@ -79,9 +79,7 @@ def test_a_folder_without_val_holds_selection_out_of_train(tmp_path: Path) -> No
     given = recipe("smoke-folder", data={"root": str(folder(tmp_path))})
     task = Classification()
     task.prepare(given)
-    training, selection, test = (
-        task.dataset(given, s) for s in ("training", "selection", "test")
-    )
+    training, selection, test = (task.dataset(given, s) for s in ("training", "selection", "test"))
     assert (len(training), len(selection), len(test)) == (16, 4, 20)
     names = [{data.name(k) for k in range(len(data))} for data in (training, selection)]
     assert not names[0] & names[1]
