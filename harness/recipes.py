@@ -43,9 +43,11 @@ def resolve(options: RunOptions) -> TaskRecipe:
     for key, value in _from_options(options).items():
         _assign(values, key, value)
     _set(values, options.sets)
-    shared = options.dataset is not None and task.recipe_of(options.dataset)
-    if shared and shared == values.get("data", {}).get("name"):
-        values["data"]["name"] = options.dataset
+    named = values.get("data", {}).get("name")
+    if options.dataset is not None and isinstance(named, str):
+        # Of data sets that share their recipes the file names one.
+        if task.recipe_of(named) == task.recipe_of(options.dataset):
+            values["data"]["name"] = options.dataset
     if options.dataset is not None and values.get("data", {}).get("name") != options.dataset:
         raise RecipeError(
             f"`{path.name}` is for the data set `{values.get('data', {}).get('name')}`, "
