@@ -149,6 +149,10 @@ def _split(
     if val is None:
         names = [train.images.name(row) for row in everything.tolist()]
         held = splits.hold_out(train.labels, names, data.held_out, data.held_out_seed)
+        if len(names) <= COMPARED_AT_MOST:
+            for rows_alike in splits.copies(train, progress):
+                # Selection must not see what training has.
+                held[rows_alike] = False
         parts: dict[Split, Part] = {"training": train, "selection": train}
         rows: dict[Split, Rows] = {
             "training": everything if data.join_selection else everything[~held],

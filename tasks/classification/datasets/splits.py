@@ -78,7 +78,15 @@ def duplicates(parts: Mapping[str, Part], progress: Progress = None) -> Duplicat
         parts: name -> part.
         progress: `(done, total)` images, in each of the three rounds.
     """
+    return _summary(parts, _same(parts, progress))
 
+
+def copies(part: Part, progress: Progress = None) -> list[list[int]]:
+    """The rows of images that are the same bytes, a list for each content that is there twice."""
+    return [[row for _, row in group] for group in _same({"": part}, progress)]
+
+
+def _same(parts: Mapping[str, Part], progress: Progress) -> list[list[Place]]:
     def size(place: Place) -> int:
         return parts[place[0]].images.size(place[1])
 
@@ -91,7 +99,7 @@ def duplicates(parts: Mapping[str, Part], progress: Progress = None) -> Duplicat
     groups = [[(name, row) for name, part in parts.items() for row in range(len(part.images))]]
     for measure in (size, end, content):
         groups = _alike(groups, measure, progress)
-    return _summary(parts, groups)
+    return groups
 
 
 def judged(found: Duplicates, rule: Literal["refuse", "count"]) -> tuple[str, ...]:

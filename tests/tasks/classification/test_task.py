@@ -92,6 +92,20 @@ def test_a_folder_without_val_holds_selection_out_of_train(tmp_path: Path) -> No
         load_resolved("classification", values)
 
 
+def test_copies_of_an_image_are_never_held_out(tmp_path: Path) -> None:
+    root = folder(tmp_path)
+    first = root / "train/dark/0.png"
+    for number in range(20):
+        (root / f"train/dark/copy{number}.png").write_bytes(first.read_bytes())
+    given = recipe("smoke-folder", data={"root": str(root), "held_out": 0.5})
+    selection, training = opened(given, "selection"), opened(given, "training")
+    kept = [training.name(k) for k in range(len(training))]
+    assert sum("copy" in name or name == "train/dark/0.png" for name in kept) == 21
+    held = [selection.images.content(int(row)) for row in selection.rows]
+    assert first.read_bytes() not in held
+    assert len(kept) + len(held) == 40
+
+
 def test_join_takes_official_val_into_training(tmp_path: Path) -> None:
     root = folder(tmp_path, ("train", "val", "test"))
     apart = opened(recipe("smoke-folder", data={"root": str(root)}), "training")
