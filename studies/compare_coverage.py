@@ -8,11 +8,11 @@ it is above 0 (`correct`, at about 70 % and 95 %). The truth is the expectation 
 images. The spread of seeds is set so that the expected difference of a pair of runs deviates by 0,
 1 or 3 times its sampling error.
 
-Beside the interval in use stand the same from 200 resamples of the test images, as for AP;
-Satterthwaite's quantile on the same two components; and with it the rule that takes all of the
-sampling error as shared by the seeds.
+Beside the interval in use stand Satterthwaite's quantile on the same two components; and with it
+the rule that takes all of the sampling error as shared by the seeds. `--resamples` adds the interval
+in use from 200 resamples of the test images in place of scores, as for AP.
 
-    python studies/compare_coverage.py [--repeats 4000] [--seed 0]
+    python studies/compare_coverage.py [--repeats 4000] [--seed 0] [--resamples]
 """
 
 from __future__ import annotations
@@ -42,7 +42,8 @@ DIFFICULTY, LIKING, CHANCE = 1.0, 0.5, 0.5
 """Standard deviations of what an image has for all, for one encoder, and for one run."""
 SPREAD = sqrt(DIFFICULTY**2 + LIKING**2 + CHANCE**2)
 NODES, WEIGHTS = roots_hermitenorm(60)
-RULES = ("in use", "by resamples", "Satterthwaite", "all shared")
+RULES = ("in use", "Satterthwaite", "all shared", "by resamples")
+"""The last only where it is asked for."""
 DRAWS = 200
 
 
@@ -113,15 +114,25 @@ def draw(kind: Kind, seeds: int, samples: int, spread: float, rng: np.random.Gen
     return kind.score(images + liking + shift + chance)
 
 
-def cell(kind: Kind, seeds: int, samples: int, ratio: float, repeats: int, seed: int) -> Cell:
+def cell(
+    kind: Kind,
+    seeds: int,
+    samples: int,
+    ratio: float,
+    repeats: int,
+    seed: int,
+    resamples: bool = False,
+) -> Cell:
     """Compare two encoders `repeats` times."""
+    rules = RULES if resamples else RULES[:3]
     rng = np.random.default_rng([seed, KINDS.index(kind), seeds, samples, int(ratio)])
     spread = _spread(kind, samples, ratio)
     truth, _ = kind.over_seeds(spread)
     means = np.empty(repeats)
-    halves = np.empty((len(RULES), repeats))
+    halves = np.empty((len(rules), repeats))
     for number in range(repeats):
-        means[number], halves[:, number] = _compare(draw(kind, seeds, samples, spread, rng))
+        scores = draw(kind, seeds, samples, spread, rng)
+        means[number], halves[:, number] = _compare(scores, resamples)
     ideal = 2 * float(ndtri(0.975)) * float(np.sqrt(np.mean((means - truth) ** 2)))
     covered = (np.abs(means - truth) <= halves).mean(axis=1)
     width = 2 * halves.mean(axis=1) / ideal
@@ -130,33 +141,34 @@ def cell(kind: Kind, seeds: int, samples: int, ratio: float, repeats: int, seed:
         seeds,
         samples,
         ratio,
-        dict(zip(RULES, covered.tolist(), strict=True)),
-        dict(zip(RULES, width.tolist(), strict=True)),
+        dict(zip(rules, covered.tolist(), strict=True)),
+        dict(zip(rules, width.tolist(), strict=True)),
         ideal,
     )
 
 
-def cells(repeats: int, seed: int) -> Iterator[Cell]:
+def cells(repeats: int, seed: int, resamples: bool) -> Iterator[Cell]:
     """The whole table."""
     for kind in KINDS:
         for seeds in (3, 5, 10):
             for samples in (200, 2000):
                 for ratio in (0, 1, 3):
-                    yield cell(kind, seeds, samples, ratio, repeats, seed)
+                    yield cell(kind, seeds, samples, ratio, repeats, seed, resamples)
 
 
 def table(found: Sequence[Cell]) -> str:
     """As Markdown."""
+    rules = list(found[0].coverage)
+    heads = " | ".join(f"{rule} | width" for rule in rules)
     lines = [
-        "| score | seeds | images | seed deviation | ideal width | coverage | width "
-        "| by resamples | width | Satterthwaite | width | all shared | width |",
-        "|" + "---|" * 13,
+        f"| score | seeds | images | seed deviation | ideal width | {heads} |",
+        "|" + "---|" * (5 + 2 * len(rules)),
     ]
     for c in found:
-        rules = (f"{100 * c.coverage[rule]:.1f} % | {c.width[rule]:.2f}" for rule in RULES)
+        cells = (f"{100 * c.coverage[rule]:.1f} % | {c.width[rule]:.2f}" for rule in rules)
         lines.append(
             f"| {c.kind} | {c.seeds} | {c.samples} | {c.ratio} | {c.ideal:.4f} | "
-            + " | ".join(rules)
+            + " | ".join(cells)
             + " |"
         )
     return "\n".join(lines)
@@ -165,7 +177,7 @@ def table(found: Sequence[Cell]) -> str:
 def extremes(found: Sequence[Cell]) -> str:
     """Least and mean coverage and the widths of each rule, as Markdown."""
     lines = ["| rule | least coverage | mean coverage | mean width | widest |", "|" + "---|" * 5]
-    for rule in RULES:
+    for rule in found[0].coverage:
         covered = [c.coverage[rule] for c in found]
         width = [c.width[rule] for c in found]
         lines.append(
@@ -185,20 +197,22 @@ def _spread(kind: Kind, samples: int, ratio: float) -> float:
     return float(brentq(lambda spread: kind.over_seeds(spread)[1] - ratio * error, 0.0, 5.0))
 
 
-def _compare(scores: Floats) -> tuple[float, list[float]]:
+def _compare(scores: Floats, resamples: bool) -> tuple[float, list[float]]:
     """The mean difference, and half the width of its interval by each rule."""
     count, samples = scores.shape[1:]
     runs = scores.reshape(2 * count, samples)
     values = np.subtract(*scores.mean(axis=2)).tolist()
-    drawn = runs @ _resamples(samples)
     used, summed = _intervals(values, runs, runs.std(axis=1, ddof=1) / sqrt(samples), samples)
-    resampled, _ = _intervals(values, drawn, drawn.std(axis=1, ddof=1), samples)
-    return used.mean, [
+    halves = [
         half_width(list(used.parts.values())),
-        half_width(list(resampled.parts.values())),
         _satterthwaite(list(used.parts.values())),
         _satterthwaite(list(summed.parts.values())),
     ]
+    if resamples:
+        drawn = runs @ _resamples(samples)
+        by_draws, _ = _intervals(values, drawn, drawn.std(axis=1, ddof=1), samples)
+        halves.append(half_width(list(by_draws.parts.values())))
+    return used.mean, halves
 
 
 def _intervals(
@@ -231,9 +245,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--repeats", type=int, default=4000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--resamples", action="store_true")
     given = parser.parse_args()
     found = []
-    for one in cells(given.repeats, given.seed):
+    for one in cells(given.repeats, given.seed, given.resamples):
         found.append(one)
         print(f"{len(found)} of 72 cells", end="\r", file=sys.stderr, flush=True)
     print(table(found), extremes(found), sep="\n\n")

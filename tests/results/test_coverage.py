@@ -34,7 +34,7 @@ def study() -> ModuleType:
 def test_coverage_and_width(
     study: ModuleType, kind: int, seeds: int, ratio: int, width: float
 ) -> None:
-    found = study.cell(study.KINDS[kind], seeds, 200, ratio, REPEATS, 0)
+    found = study.cell(study.KINDS[kind], seeds, 200, ratio, REPEATS, 0, resamples=True)
     for rule in ("in use", "by resamples"):
         assert found.coverage[rule] > 0.95 - ROOM
         assert 0.95 < found.width[rule] < width

@@ -20,7 +20,7 @@ Columns = dict[str, list[Any]]
 
 
 def scores(seed: int = 0, binary: bool = False) -> NDArray[np.float64]:
-    """(2, S, N): images that are hard for all, that suit one encoder, a shift a seed, and chance."""
+    """(2, S, N): images hard for all, or that suit one encoder, a shift a seed, and chance."""
     rng = np.random.default_rng(seed)
     hard, shift = rng.normal(0.5, 0.2, N), rng.normal(0, 0.03, (2, SEEDS, 1))
     liking, chance = rng.normal(0, 0.2, (2, 1, N)), rng.normal(0, 0.2, (2, SEEDS, N))
@@ -68,7 +68,7 @@ def test_the_variance_is_that_of_the_crossed_mean_squares(binary: bool) -> None:
 
 
 def test_what_seeds_do_not_share_is_not_counted_twice() -> None:
-    """Chance alone: all of a seed's sampling error is its own, and is in the spread of the seeds."""
+    """Chance alone: a seed's sampling error is its own, and is in the spread of the seeds."""
     columns = np.random.default_rng(1).normal(0, 1, (2, SEEDS, N))
     d = columns[0] - columns[1]
     found = compared(columns).difference.parts
