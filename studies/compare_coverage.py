@@ -9,8 +9,8 @@ images. The spread of seeds is set so that the expected difference of a pair of 
 1 or 3 times its sampling error.
 
 Beside the interval in use stand Satterthwaite's quantile on the same two components; and with it
-the rule that takes all of the sampling error as shared by the seeds. `--resamples` adds the interval
-in use from 200 resamples of the test images in place of scores, as for AP.
+the rule that takes all of the sampling error as shared by the seeds. `--resamples` adds the
+interval from 200 resamples of the test images in place of scores, as for AP.
 
     python studies/compare_coverage.py [--repeats 4000] [--seed 0] [--resamples]
 """
