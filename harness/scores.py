@@ -10,8 +10,7 @@ from results.predictions import read_columns
 
 Columns = dict[str, list[Any]]
 
-FILES = ("resampled.parquet", "per_sample.parquet")
-"""The first that a record has."""
+RESAMPLED, BY_SAMPLE = "resampled.parquet", "per_sample.parquet"
 
 
 def scores_of(record: Record, output: Path) -> Columns | None:
@@ -21,6 +20,25 @@ def scores_of(record: Record, output: Path) -> Columns | None:
     Raises:
         ResultsError: the file is not the one that the record names.
     """
-    name = next((name for name in FILES if name in record.files), None)
+    return _read(record, output, RESAMPLED if RESAMPLED in record.files else BY_SAMPLE)
+
+
+def by_sample(record: Record, output: Path) -> Columns | None:
+    """Scores by sample; None where there are none below `output`.
+
+    Raises:
+        ResultsError: the file is not the one that the record names.
+    """
+    return _read(record, output, BY_SAMPLE)
+
+
+def place_of(record: Record, output: Path) -> Path | None:
+    """The record's file below `output`, if it lies there."""
+    found = sorted(output.glob(f"{record.task}/*/{record.cell[:12]}/record.json"))
+    return found[0] if found else None
+
+
+def _read(record: Record, output: Path, name: str) -> Columns | None:
     found = sorted(output.glob(f"{record.task}/*/{record.cell[:12]}/{name}"))
-    return read_columns(found[0], record.files[name]) if found and name else None
+    known = record.files.get(name)
+    return read_columns(found[0], known) if found and known else None

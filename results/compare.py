@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
 
 from results.files import ResultsError
+from results.pairing import Scores, sampling
 from results.record import Record
 from results.settings import differences, encoder, setting
 from results.statistics import Interval, interval
-
-Scores = Callable[[Record], Mapping[str, Sequence[float]] | None]
-"""What a record's figure can be paired by: its primary metric on resamples of the test set, or its
-per-sample scores. Columns, `sample` among them; None where there are none."""
 
 CHANCE = 0.1
 """Share of the trained network's gain that a control within chance stays below."""
@@ -27,14 +23,14 @@ class Comparison:
         difference: in the metric's unit.
         seeds: those that were compared.
         better: which direction of the metric is better.
-        paired_samples: whether per-sample scores told how far the sampling errors cancel out;
-            otherwise they are taken as independent, which makes the interval too wide.
+        unpaired: why scores did not tell how far the sampling errors cancel out; they are then
+            taken as independent, which makes the interval too wide. Empty where they did.
     """
 
     difference: Interval
     seeds: tuple[int, ...]
     better: str
-    paired_samples: bool
+    unpaired: str
 
     @property
     def gain(self) -> float:
@@ -51,8 +47,7 @@ def compare(a: Sequence[Record], b: Sequence[Record], scores: Scores | None = No
     """Compare two groups of finished records: each one encoder (or one control of it), run with
     the same recipe, data and seeds.
 
-    The sampling variance of a difference is ea² + eb² - 2 r ea eb, with r the correlation of the
-    scores: over samples where the metric is their mean, over resamples elsewhere (AP).
+    Seeds are paired always, samples where `scores` gives those of all records (results/pairing.py).
 
     Raises:
         ResultsError: what is not the same, listed.
@@ -64,15 +59,15 @@ def compare(a: Sequence[Record], b: Sequence[Record], scores: Scores | None = No
         )
     pairs = [(first[seed], second[seed]) for seed in sorted(first)]
     _same_setting([record for pair in pairs for record in pair])
-    values, errors, samples, paired = [], [], [], []
-    for x, y in pairs:
-        r = None if scores is None else _correlation(scores(x), scores(y), x.primary)
-        values.append(x.figure().value - y.figure().value)
-        errors.append(_error(x, y, r or 0.0))
-        samples.append(min(x.figure().n, y.figure().n))
-        paired.append(r is not None)
+    found = sampling(pairs, scores)
+    difference = interval(
+        [x.figure().value - y.figure().value for x, y in pairs],
+        found.errors,
+        [found.samples] * len(pairs),
+        found.shared,
+    )
     better = pairs[0][0].figure().better
-    return Comparison(interval(values, errors, samples), tuple(sorted(first)), better, all(paired))
+    return Comparison(difference, tuple(sorted(first)), better, found.unpaired)
 
 
 @dataclass(frozen=True)
@@ -134,37 +129,3 @@ def _same_setting(records: Sequence[Record]) -> None:
         found = differences(first, setting(record))
         if found:
             raise ResultsError(f"cannot compare: what differs is {'; '.join(found)}")
-
-
-def _error(a: Record, b: Record, r: float) -> float | None:
-    """Sampling error of a's figure minus b's."""
-    x, y = a.figure().error, b.figure().error
-    return None if x is None or y is None else sqrt(max(0.0, x * x + y * y - 2 * r * x * y))
-
-
-def _correlation(
-    a: Mapping[str, Sequence[float]] | None, b: Mapping[str, Sequence[float]] | None, primary: str
-) -> float | None:
-    """Correlation of two networks' scores over the same samples; None where it is not defined."""
-    import numpy as np
-
-    if a is None or b is None:
-        return None
-    column = _column(a, primary)
-    if column is None or column != _column(b, primary):
-        return None
-    if list(a["sample"]) != list(b["sample"]):
-        raise ResultsError("cannot compare: the per-sample scores are not of the same samples")
-    x, y = np.asarray(a[column], float), np.asarray(b[column], float)
-    both = np.isfinite(x) & np.isfinite(y)
-    if both.sum() < 2 or np.ptp(x[both]) == 0 or np.ptp(y[both]) == 0:
-        return None
-    return float(np.corrcoef(x[both], y[both])[0, 1])
-
-
-def _column(scores: Mapping[str, Sequence[float]], primary: str) -> str | None:
-    """The column of scores that stands for the primary metric: of its name, or the only one."""
-    others = [name for name in scores if name != "sample"]
-    if primary in others:
-        return primary
-    return others[0] if len(others) == 1 else None

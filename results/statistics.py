@@ -1,22 +1,27 @@
 """Means and differences with 95 % intervals from two variance components: seeds and samples.
 
-All seeds are scored on the same test samples. Averaging over S seeds therefore shrinks the
-variance between seeds by S, and the sampling variance not at all:
+All seeds are scored on the same test samples. With S seeds, a sampling variance e² of each figure,
+and c the covariance of the sampling errors of two seeds,
 
-    var(mean) = s² / S + e²
+    var(mean) = s² / S + c
 
-with s² the variance between seeds and e the sampling error. The degrees of freedom of the sum are
-Satterthwaite's (Biometrics Bulletin 2, 1946). What differs between a seed's own samples is counted
-in both terms, which errs on the wide side.
+where s² is the variance between the figures: it holds what the seeds differ in, and of a seed's
+sampling error the part that is its own (e² - c). What they share, c, does not shrink with seeds.
+Where the metric is a mean over N samples this is the crossed random-effects decomposition
+
+    var(mean) = (MS seeds + MS samples - MS residual) / (S N)
+
+(Searle, Casella and McCulloch, Variance Components, chapter 4), c being
+(MS samples - MS residual) / (S N). Where c is not known, e² stands for it, on the wide side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import fsum, sqrt
+from math import fsum
 
-LEVEL = 0.95
+from results.components import Part, half_width, p_value
 
 
 @dataclass(frozen=True)
@@ -27,14 +32,19 @@ class Interval:
         mean: over the seeds.
         low, high: bounds; None where neither component is known.
         seeds: number of seeds.
-        knows: components that the interval covers, of `seeds` and `samples`.
+        parts: the components that the interval covers, of `seeds` and `samples`.
     """
 
     mean: float
     low: float | None
     high: float | None
     seeds: int
-    knows: tuple[str, ...]
+    parts: dict[str, Part]
+
+    @property
+    def knows(self) -> tuple[str, ...]:
+        """Names of the components that the interval covers."""
+        return tuple(self.parts)
 
     @property
     def note(self) -> str:
@@ -47,6 +57,11 @@ class Interval:
             return "only the spread over seeds is known"
         return "one seed and no sampling error: nothing is known of its spread"
 
+    @property
+    def p(self) -> float | None:
+        """Two-sided p value against a mean of 0; None where nothing is known of the spread."""
+        return p_value(list(self.parts.values()), self.mean) if self.parts else None
+
     def excludes(self, value: float) -> bool:
         """Whether the value lies outside of the interval."""
         if self.low is None or self.high is None:
@@ -55,7 +70,10 @@ class Interval:
 
 
 def interval(
-    values: Sequence[float], errors: Sequence[float | None], samples: Sequence[int]
+    values: Sequence[float],
+    errors: Sequence[float | None],
+    samples: Sequence[int],
+    shared: float | None = None,
 ) -> Interval:
     """The mean of one figure a seed, with its 95 % interval.
 
@@ -63,6 +81,8 @@ def interval(
         values: (S,) one figure a seed.
         errors: (S,) standard error of each over the test samples, None where none is defined.
         samples: (S,) number of test samples behind each.
+        shared: mean covariance of the sampling errors of two seeds, in the figure's unit squared;
+            None takes all of the errors as shared.
 
     Raises:
         ValueError: no values, or lists of different length.
@@ -71,25 +91,16 @@ def interval(
     if not count or len(errors) != count or len(samples) != count:
         raise ValueError(f"needs as many errors and samples as values, at least one; got {count}")
     mean = fsum(values) / count
-    components: dict[str, tuple[float, float]] = {}
+    parts: dict[str, Part] = {}
     if count > 1:
         spread = fsum((value - mean) ** 2 for value in values) / (count - 1)
-        components["seeds"] = (spread / count, count - 1)
+        parts["seeds"] = Part(spread / count, count - 1)
     known = [error for error in errors if error is not None]
     if len(known) == count and min(samples) > 1:
-        components["samples"] = (fsum(e * e for e in known) / count, min(samples) - 1)
-    if not components:
-        return Interval(mean, None, None, count, ())
-    half = _half_width(list(components.values()))
-    return Interval(mean, mean - half, mean + half, count, tuple(components))
-
-
-def _half_width(components: list[tuple[float, float]]) -> float:
-    """Half the width of the interval from (variance, degrees of freedom) of each component."""
-    from scipy.special import stdtrit
-
-    variance = fsum(part for part, _ in components)
-    if variance == 0:
-        return 0.0
-    freedom = variance**2 / fsum(part**2 / df for part, df in components)
-    return float(stdtrit(freedom, 0.5 + LEVEL / 2)) * sqrt(variance)
+        if shared is None or count == 1:
+            shared = fsum(error * error for error in known) / count
+        parts["samples"] = Part(max(0.0, shared), min(samples) - 1)
+    if not parts:
+        return Interval(mean, None, None, count, {})
+    half = half_width(list(parts.values()))
+    return Interval(mean, mean - half, mean + half, count, parts)

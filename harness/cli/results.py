@@ -112,46 +112,6 @@ def sync(
         )
 
 
-@app.command()
-def compare(
-    first: Annotated[str, typer.Argument(metavar="A", help="Encoder, or ENCODER@CONTROL.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Encoder, or ENCODER@CONTROL.")],
-    task: Annotated[str, typer.Option(help="The task.")] = "pose",
-    dataset: Annotated[str | None, typer.Option(help="Only this data set.")] = None,
-    scale: Annotated[str | None, typer.Option(help="Only this scale.")] = None,
-    results: Url = DEFAULT,
-    output: Runs = Path("runs"),
-    json: Json = False,
-) -> None:
-    """Compare two encoders, paired by seed and, where the runs lie below the folder of the runs,
-    by test sample: A minus B with its 95 % interval."""
-    from dataclasses import asdict
-
-    from harness.scores import scores_of
-    from results.compare import compare as compare_records
-
-    records = [
-        record
-        for record in _table(results).records(task)
-        if record.status == "finished"
-        and dataset in (None, record.dataset)
-        and scale in (None, record.scale)
-    ]
-    sides = _side(records, first), _side(records, second)
-    found = compare_records(*sides, lambda record: scores_of(record, output))
-    if json:
-        _print_json(asdict(found))
-        return
-    d = found.difference
-    bounds = "" if d.low is None else f"  95 % [{d.low:+.4f}, {d.high:+.4f}]"
-    typer.echo(f"{first} - {second}: {d.mean:+.4f}{bounds}  n={d.seeds} seeds")
-    typer.echo(f"{found.better} is better; " + ("" if found.separated else "not ") + "separated")
-    if d.note:
-        typer.echo(d.note)
-    if not found.paired_samples:
-        typer.echo(f"samples are not paired: not all of the runs lie below `{output}` (--output)")
-
-
 def rescore(
     which: Annotated[
         str, typer.Argument(metavar="RECORD", help="Record file, run folder, or cell.")
@@ -207,18 +167,6 @@ def _find(which: str, url: str) -> Record:
         raise ResultsError(f"there is no cell `{which}`: `harness results list` lists all")
     cells = ", ".join(f"`{record.cell[:12]}`" for record in fitting[:5])
     raise ResultsError(f"`{which}` fits {len(fitting)} cells, {cells} among them: give more of it")
-
-
-def _side(records: list[Record], name: str) -> list[Record]:
-    """The records of `ENCODER` or `ENCODER@CONTROL`."""
-    from results import ResultsError
-
-    encoder, _, control = name.partition("@")
-    found = [r for r in records if r.backbone["name"] == encoder and (r.control or "") == control]
-    if not found:
-        known = sorted({f"{r.backbone['name']}@{r.control or ''}".rstrip("@") for r in records})
-        raise ResultsError(f"no finished run of `{name}`; there is {', '.join(known) or 'none'}")
-    return found
 
 
 def _line(row: dict[str, Any]) -> list[str]:

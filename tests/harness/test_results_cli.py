@@ -150,16 +150,6 @@ def test_sync_names_what_it_refused(runs: Path, capsys: pytest.CaptureFixture[st
     assert not Path("nowhere").exists()
 
 
-def test_compare(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call(["results", "compare", "simmim", "mae", "--json"]) == 0
-    found = json.loads(said(capsys))
-    assert found["difference"]["mean"] == pytest.approx(0.1)
-    assert call(["results", "compare", "simmim", "mae"]) == 0
-    assert "+0.1000" in said(capsys)
-    assert call(["results", "compare", "simmim", "mae@constant"]) == 2
-    assert "there is mae, simmim" in capsys.readouterr().err
-
-
 def test_a_newer_table_is_exit_code_2(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with sqlite3.connect(runs / "results.sqlite") as connection:
         connection.execute("UPDATE about SET schema_version = 99")

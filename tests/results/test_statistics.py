@@ -23,24 +23,25 @@ ROOM = 4 * (0.95 * 0.05 / REPEATS) ** 0.5
     [(3, 1.0, 0.0), (3, 1.0, 1.0), (3, 0.5, 1.0), (3, 0.1, 1.0), (5, 1.0, 0.3), (5, 0.0, 1.0)],
 )
 def test_intervals_cover_95_percent(seeds: int, between: float, sampling: float) -> None:
-    """Truth 0; one sampling error shared by all seeds of a draw, as with one test set."""
+    """Truth 0; one sampling error shared by all seeds of a draw, as with one test set. Where both
+    components count, the interval errs on the wide side."""
     rng = np.random.default_rng(7)
     n, covered = 200, 0
     for _ in range(REPEATS):
         error = sampling * np.sqrt(rng.chisquare(n - 1) / (n - 1))
         values = rng.normal(0, sampling) + rng.normal(0, between, seeds)
         covered += not interval(values.tolist(), [error] * seeds, [n] * seeds).excludes(0.0)
-    assert abs(covered / REPEATS - 0.95) < ROOM
+    assert 0.95 - ROOM < covered / REPEATS < 0.975 + ROOM
 
 
-def test_the_worst_ratio_at_three_seeds_still_covers_92_percent() -> None:
-    """Satterthwaite's approximation is weakest where a small known part meets few seeds."""
+def test_the_worst_ratio_at_three_seeds_still_covers_95_percent() -> None:
+    """Where a small known part meets few seeds, Satterthwaite's rule covers 92 %."""
     rng = np.random.default_rng(8)
     covered = 0
     for _ in range(REPEATS):
         values = rng.normal(0, 0.3) + rng.normal(0, 1, 3)
         covered += not interval(values.tolist(), [0.3] * 3, [200] * 3).excludes(0.0)
-    assert 0.92 < covered / REPEATS < 0.95 + ROOM
+    assert 0.95 - ROOM < covered / REPEATS < 0.975
 
 
 def test_one_component_alone_is_the_textbook_t() -> None:
@@ -120,13 +121,13 @@ def test_scores_per_sample_give_the_error_of_the_mean_difference() -> None:
     found = compare([record("mae")], [record("simmim")], scores)
     difference = columns["mae"] - columns["simmim"]
     low, high = stats.t.interval(0.95, n - 1, difference.mean(), stats.sem(difference))
-    assert found.paired_samples
+    assert not found.unpaired
     assert (found.difference.low, found.difference.high) == (
         pytest.approx(low, abs=1e-12),
         pytest.approx(high, abs=1e-12),
     )
     unpaired = compare([record("mae")], [record("simmim")])
-    assert not unpaired.paired_samples
+    assert unpaired.unpaired == "their scores are not at hand"
     assert unpaired.difference.low is not None
     assert unpaired.difference.low < low - 0.01
 

@@ -1,0 +1,69 @@
+"""Pictures of what one encoder has right and another has wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import reopening
+from harness.errors import UserError
+from harness.scores import place_of
+from results import Record
+from results.agreement import Agreement
+
+SHOWN = 16
+
+
+def draw(
+    names: tuple[str, str],
+    records: tuple[Sequence[Record], Sequence[Record]],
+    found: Agreement,
+    output: Path,
+    folder: Path,
+    data_root: Path | None = None,
+) -> list[Path]:
+    """Two pictures, `A-right-B-wrong.png` and the other way round, of at most 16 images each: what
+    the one that is wrong predicts for them, in the first seed, beside the truth. Where there are no
+    such images there is no picture.
+
+    Raises:
+        UserError: the runs do not lie below `output`.
+        ResultsError: their predictions or test data are others than those of the record.
+        RecipeError, DataError: the record's data cannot be had here.
+    """
+    cases = (
+        (names[0], names[1], records[1], found.a_right_b_wrong),
+        (names[1], names[0], records[0], found.b_right_a_wrong),
+    )
+    written = []
+    for right, wrong, runs, samples in cases:
+        if not samples:
+            continue
+        (record,) = (run for run in runs if run.seed == found.seeds[0])
+        path = folder / f"{_plain(right)}-right-{_plain(wrong)}-wrong.png"
+        _draw(record, samples[:SHOWN], output, path, data_root)
+        written.append(path)
+    return written
+
+
+def _draw(
+    record: Record, samples: Sequence[int], output: Path, path: Path, data_root: Path | None
+) -> None:
+    place = place_of(record, output)
+    if place is None:
+        raise UserError(
+            f"the run of `{record.backbone['name']}`, seed {record.seed}, does not lie below "
+            f"`{output}`: give the folder of the runs with --output"
+        )
+    by_sample = {int(row["sample"]): row for row in reopening.rows(record, place)}
+    task, dataset = reopening.test_data(record, place, data_root)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".part.png")
+    task.draw([by_sample[sample] for sample in samples], dataset).save(beside)
+    beside.replace(path)
+
+
+def _plain(name: str) -> str:
+    """The name as a part of a file's."""
+    return re.sub(r"[^\w.@-]+", "_", name)
