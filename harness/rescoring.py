@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import results
-from harness import plugins, recipes
-from results import Record, ResultsError, predictions
+from harness import reopening
+from results import Record, ResultsError
 
 TOLERANCE = 1e-12
 """Room for sums in another order; metrics are pure functions of the predictions."""
@@ -83,22 +83,8 @@ def rescore(path: Path, data_root: Path | None = None) -> Rescored:
     record = results.read(path)
     if record.status != "finished":
         raise ResultsError(f"`{path}` is of a run that is {record.status}: nothing to score")
-    values = record.recipe
-    if data_root is not None:
-        values = values | {"data": values["data"] | {"root": str(data_root)}}
-    recipe = recipes.load_resolved(record.task, values)
-    task = plugins.task(record.task)
-    task.prepare(recipe)
-    dataset = task.dataset(recipe, "test")
-    if dataset.info.sha256 != record.data.get("test", {}).get("sha256"):
-        raise ResultsError(
-            f"the test data of `{recipe.data.name}` are not those of `{path}`: their hash differs; "
-            "give the right folder with --data-root"
-        )
-    name = "predictions.parquet"
-    if name not in record.files:
-        raise ResultsError(f"`{path}` names no `{name}`: nothing to score")
-    rows = predictions.read_rows(path.parent / name, record.files[name])
+    task, dataset = reopening.test_data(record, path, data_root)
+    rows = reopening.rows(record, path)
     evaluation = task.evaluate(rows, dataset)
     kept = _figures(record.metrics)
     now = _figures(evaluation.metrics)
