@@ -117,6 +117,21 @@ class DataInfo:
         return replace(self, count=count, sha256=sha256)
 
 
+@dataclass(frozen=True)
+class Gallery:
+    """What a run's predictions look like, for a reader.
+
+    Attributes:
+        images: file stem -> picture.
+        tables: file stem -> lines of a table, all with the same keys.
+        notes: what is left out, and why, a line each.
+    """
+
+    images: dict[str, Image]
+    tables: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 class TaskDataset(ABC):
     """A map-style data set; picklable, so that loader workers may have it."""
 
@@ -208,6 +223,14 @@ class Task(ABC):
     @abstractmethod
     def draw(self, rows: list[Row], dataset: Any) -> Image:
         """A picture of the first predictions beside the truth."""
+
+    def pictures(self, rows: list[Row], dataset: Any, title: str) -> Gallery:
+        """Pictures of all predictions of a run; `title` says of which.
+
+        Raises:
+            DataError: rows that are missing, doubled or of samples that the data set lacks.
+        """
+        return Gallery({"samples": self.draw(rows, dataset)})
 
     @abstractmethod
     def explain(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from harness.cli.options import Config, Scale
+from harness.cli.options import Config, DataRoot, Scale
 from harness.errors import UserError
 from harness.options import RunOptions
 
@@ -45,15 +45,26 @@ def record(
         str, typer.Argument(metavar="PATH|CELL", help="Record file, run folder, or cell.")
     ],
     output: Annotated[Path, typer.Option(help="Folder of the runs.")] = Path("runs"),
+    pictures: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Draw its predictions into a folder, in place of print."),
+    ] = None,
+    data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
-    """Print a record."""
+    """Print a record, or draw what was predicted."""
     import yaml
 
     import results
     from harness.cli.output import as_json, plain
 
-    found = results.read(find_record(which, output))
+    path = find_record(which, output)
+    if pictures is not None:
+        _draw(path, pictures, data_root, json)
+        return
+    if data_root is not None:
+        raise UserError("`--data-root` goes with `--pictures DIR`")
+    found = results.read(path)
     if json:
         typer.echo(as_json(found))
     else:
@@ -78,6 +89,18 @@ def explain(task: Annotated[str, typer.Argument(help="Name of a task.")]) -> Non
     from harness.plugins import task as find
 
     typer.echo(find(task).explain().rstrip())
+
+
+def _draw(path: Path, folder: Path, data_root: Path | None, json: bool) -> None:
+    from harness import gallery
+    from harness.cli.output import as_json
+
+    found = gallery.gallery(path, data_root)
+    written = gallery.write(found, folder)
+    if json:
+        typer.echo(as_json({"files": [str(file) for file in written], "notes": found.notes}))
+        return
+    typer.echo("\n".join([*map(str, written), *(f"note: {note}" for note in found.notes)]))
 
 
 def find_record(which: str, output: Path) -> Path:

@@ -100,18 +100,27 @@ def map11(scores: Floats, labels: Ints, difficult: bool = True) -> float:
         labels: (N,C): 1 shown, -1 not, 0 difficult.
         difficult: count difficult ones as not shown, as ssl-transfer does; else leave them out.
     """
+    return float(np.mean(average_precisions(scores, labels, difficult)))
+
+
+def average_precisions(scores: Floats, labels: Ints, difficult: bool = True) -> list[float]:
+    """Each class's average precision; arguments as `map11` has them."""
     each = []
     for column in range(labels.shape[1]):
         counts = np.ones(len(labels), bool) if difficult else labels[:, column] != 0
         each.append(average_precision(scores[counts, column], labels[counts, column] == 1))
-    return float(np.mean(each))
+    return each
+
+
+def resamples(count: int) -> Ints:
+    """(RESAMPLES,count) samples drawn with replacement: the same ones for everybody."""
+    return np.random.default_rng(_RESAMPLING_SEED).integers(count, size=(RESAMPLES, count))
 
 
 def _multi_label(ordered: list[Row], labels: Ints, classes: int) -> Evaluation:
     scores = matrix(ordered, classes)
     count = len(labels)
-    draws = np.random.default_rng(_RESAMPLING_SEED).integers(count, size=(RESAMPLES, count))
-    resampled = [map11(scores[drawn], labels[drawn]) for drawn in draws]
+    resampled = [map11(scores[drawn], labels[drawn]) for drawn in resamples(count)]
     metrics = {
         "map11": Metric(map11(scores, labels), float(np.std(resampled, ddof=1)), count),
         "map11 without difficult": Metric(map11(scores, labels, False), None, count),

@@ -1,4 +1,4 @@
-"""What a prediction says, in words."""
+"""What predictions say, in words and pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from tasks.classification.data import ClassificationDataset
-    from tasks.contract import Row
+    from tasks.contract import Gallery, Row
 
 
 def words(row: Row, dataset: ClassificationDataset) -> str:
@@ -19,3 +19,17 @@ def words(row: Row, dataset: ClassificationDataset) -> str:
     if dataset.labels.ndim == 2:
         return f"{found}: {', '.join(names[k] for k in np.flatnonzero(label == 1)) or 'none'}"
     return found if row["classes"][0] == label else f"{found}, not {names[label]}"
+
+
+def pictures(rows: list[Row], dataset: ClassificationDataset, title: str) -> Gallery:
+    """What is confused with what, which classes are worst, which mistakes are made surely.
+
+    Raises:
+        DataError: rows that are missing, doubled or of samples that the data set lacks.
+    """
+    from tasks.classification.gallery import several, single
+
+    if dataset.info.name == "microworld":
+        title = f"{title}, label set {dataset.recipe.data.labels}"
+    found = several if dataset.labels.ndim == 2 else single
+    return found.gallery(rows, dataset, title)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from backbones import Backbone
     from tasks.classification.data import ClassificationDataset
     from tasks.classification.opening import Opened
-    from tasks.contract import DataInfo
+    from tasks.contract import DataInfo, Gallery
     from tasks.model import TaskModel
     from tasks.probe import Probe
 
@@ -124,6 +124,11 @@ class Classification(Task):
         from tasks.classification.pictures import words
 
         return captioned([(row["sample"], words(row, dataset)) for row in rows], dataset)
+
+    def pictures(self, rows: list[Row], dataset: ClassificationDataset, title: str) -> Gallery:
+        from tasks.classification.pictures import pictures
+
+        return pictures(rows, dataset, title)
 
     def explain(self) -> str:
         return _EXPLANATION
