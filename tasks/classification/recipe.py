@@ -47,7 +47,9 @@ class ClassificationData(DataRecipe):
     skip_unreadable: bool = Field(
         False, description="leave out images that are missing or broken, and count them"
     )
-    partial: bool = Field(False, description="take a published set of which images are missing")
+    partial: bool = Field(
+        False, description="take fewer images than were published; counts are not compared"
+    )
     workers: Annotated[int, Field(ge=0)] | None = Field(
         None, description="processes that render microworld", json_schema_extra=FREE
     )
