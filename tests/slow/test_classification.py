@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
-import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -16,46 +13,22 @@ import pytest
 from PIL import Image
 
 from tasks.microworld import Microworld
+from tests.slow.command import record, start
 
+TASK = "classification"
 IMAGES = 32
-COMMAND = [sys.executable, "-m", "harness.cli.main", "run", "--task", "classification"]
-COMMAND += ["--offline", "--backbone", "simmim"]
 DRAWN = ("mix={mixup: 0.8, cutmix: 1.0}", "augmentation.erasing={probability: 0.9}")
 SETS = ("train.steps=14", "train.state_every=5", *DRAWN)
-SHORT = ["--scale", "smoke", *(word for setting in SETS for word in ("--set", setting))]
-FROZEN = ["--scale", "smoke", "--protocol", "frozen"]
+SHORT = [
+    "--backbone",
+    "simmim",
+    "--scale",
+    "smoke",
+    *(word for setting in SETS for word in ("--set", setting)),
+]
+FROZEN = ["--backbone", "simmim", "--scale", "smoke", "--protocol", "frozen"]
 # Features are kept by 256 samples: three parts, one and two.
 FROZEN += ["--set", "data.count={training: 600, selection: 12, test: 300}"]
-
-
-def start(folder: Path, output: str, *words: str) -> subprocess.Popen[str]:
-    # Each run has features of its own; the world is rendered once.
-    cache = folder / f"cache-{output}"
-    (folder / "world").mkdir(exist_ok=True)
-    cache.mkdir(exist_ok=True)
-    if not (cache / "microworld").exists():
-        (cache / "microworld").symlink_to(folder / "world")
-    environment = os.environ | {
-        "HARNESS_CACHE": str(cache),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    return subprocess.Popen(
-        [*COMMAND, "--output", output, *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def record(folder: Path, output: str, *words: str) -> dict[str, Any]:
-    process = start(folder, output, *words, "--json")
-    out, errors = process.communicate(timeout=900)
-    assert process.returncode == 0, errors
-    found: dict[str, Any] = json.loads(out)
-    return found
 
 
 def numbers(found: dict[str, Any]) -> dict[str, Any]:
@@ -78,13 +51,13 @@ def killed(process: subprocess.Popen[str], reached: Any) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("classification")
-    return folder, record(folder, "undisturbed", *SHORT)
+    return folder, record(folder, TASK, "undisturbed", *SHORT)
 
 
 @pytest.fixture(scope="module")
 def probed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("frozen")
-    return folder, record(folder, "undisturbed", *FROZEN)
+    return folder, record(folder, TASK, "undisturbed", *FROZEN)
 
 
 def test_thirty_two_images_are_over_fitted(tmp_path: Path) -> None:
@@ -111,7 +84,8 @@ def test_thirty_two_images_are_over_fitted(tmp_path: Path) -> None:
         "schedule.warmup": 2,
     }
     words = [word for key, value in sets.items() for word in ("--set", f"{key}={value}")]
-    found = record(tmp_path, "runs", "--dataset", "folder", "--data-root", "images", *words)
+    words += ["--backbone", "simmim", "--dataset", "folder", "--data-root", "images"]
+    found = record(tmp_path, TASK, "runs", *words)
     assert found["metrics"]["accuracy"]["n"] == IMAGES
     assert found["metrics"]["accuracy"]["value"] > 0.95
 
@@ -119,9 +93,9 @@ def test_thirty_two_images_are_over_fitted(tmp_path: Path) -> None:
 def test_sigkill_in_training_changes_no_bit(undisturbed: tuple[Path, dict[str, Any]]) -> None:
     """With mixing, erasing and smoothing, whose draws must be those of the step."""
     folder, whole = undisturbed
-    process = start(folder, "killed", *SHORT)
+    process = start(folder, TASK, "killed", *SHORT)
     killed(process, lambda: list((folder / "killed").rglob("state.ckpt")))
-    again = record(folder, "killed", *SHORT)
+    again = record(folder, TASK, "killed", *SHORT)
     assert numbers(again) == numbers(whole)
     assert again["resumed_from_step"] in (5, 10)
 
@@ -129,13 +103,15 @@ def test_sigkill_in_training_changes_no_bit(undisturbed: tuple[Path, dict[str, A
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_workers_change_no_bit(undisturbed: tuple[Path, dict[str, Any]], workers: str) -> None:
     folder, whole = undisturbed
-    assert numbers(record(folder, f"w{workers}", *SHORT, "--workers", workers)) == numbers(whole)
+    assert numbers(record(folder, TASK, f"w{workers}", *SHORT, "--workers", workers)) == numbers(
+        whole
+    )
 
 
 def test_two_processes_see_what_one_sees(undisturbed: tuple[Path, dict[str, Any]]) -> None:
     """Partners of mixing among them."""
     folder, whole = undisturbed
-    other = record(folder, "two", *SHORT, "--devices", "2")
+    other = record(folder, TASK, "two", *SHORT, "--devices", "2")
     assert other["cell"] == whole["cell"]
     first, last = (
         [
@@ -150,23 +126,23 @@ def test_two_processes_see_what_one_sees(undisturbed: tuple[Path, dict[str, Any]
 
 def test_sigkill_among_features_changes_no_bit(probed: tuple[Path, dict[str, Any]]) -> None:
     folder, whole = probed
-    process = start(folder, "killed", *FROZEN)
+    process = start(folder, TASK, "killed", *FROZEN)
     killed(process, lambda: list((folder / "cache-killed").rglob("00000.json")))
-    assert numbers(record(folder, "killed", *FROZEN)) == numbers(whole)
+    assert numbers(record(folder, TASK, "killed", *FROZEN)) == numbers(whole)
 
 
 def test_two_processes_share_the_features(probed: tuple[Path, dict[str, Any]]) -> None:
     folder, whole = probed
-    other = record(folder, "two", *FROZEN, "--devices", "2")
+    other = record(folder, TASK, "two", *FROZEN, "--devices", "2")
     assert numbers(other) == numbers(whole)
-    assert numbers(record(folder, "workers", *FROZEN, "--workers", "0")) == numbers(whole)
+    assert numbers(record(folder, TASK, "workers", *FROZEN, "--workers", "0")) == numbers(whole)
 
 
 @pytest.mark.parametrize("protocol", ["finetune", "frozen"])
 def test_controls_run(tmp_path: Path, protocol: str) -> None:
-    words = ["--scale", "smoke", "--protocol", protocol]
+    words = ["--backbone", "simmim", "--scale", "smoke", "--protocol", protocol]
     found = {
-        control: record(tmp_path, "runs", *words, "--control", control)
+        control: record(tmp_path, TASK, "runs", *words, "--control", control)
         for control in ("untrained", "constant", "permuted-labels", "random")
     }
     assert len({each["cell"] for each in found.values()}) == 4

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -26,36 +23,13 @@ from tasks.pose.matching import Detections, bounding_areas
 from tasks.pose.metrics import distinct, person_scores
 from tasks.pose.recipe import PoseRecipe
 from tasks.pose.task import Pose
+from tests.slow.command import record, start
 from tests.tasks.pose.folders import JOINTS, content, make
 
+TASK = "pose"
 PEOPLE = 8
-COMMAND = [sys.executable, "-m", "harness.cli.main", "run", "--task", "pose", "--offline"]
 SHORT = ["--scale", "smoke", "--backbone", "simmim", "--set", "train.steps=14"]
 SHORT += ["--set", "train.state_every=5"]
-
-
-def start(folder: Path, output: str, *words: str) -> subprocess.Popen[str]:
-    environment = os.environ | {
-        "HARNESS_CACHE": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    return subprocess.Popen(
-        [*COMMAND, "--output", output, *words],
-        cwd=folder,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def record(folder: Path, output: str, *words: str) -> dict[str, Any]:
-    process = start(folder, output, *words, "--json")
-    out, errors = process.communicate(timeout=900)
-    assert process.returncode == 0, errors
-    found: dict[str, Any] = json.loads(out)
-    return found
 
 
 def numbers(found: dict[str, Any]) -> dict[str, Any]:
@@ -96,6 +70,7 @@ def test_eight_people_are_over_fitted(tmp_path: Path) -> None:
     words = [word for key, value in still.items() for word in ("--set", f"{key}={value}")]
     found = record(
         tmp_path,
+        TASK,
         "runs",
         *("--backbone", "simmim", "--dataset", "folder", "--data-root", "people"),
         *words,
@@ -107,7 +82,7 @@ def test_eight_people_are_over_fitted(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     folder = tmp_path_factory.mktemp("pose")
-    return folder, record(folder, "undisturbed", *SHORT)
+    return folder, record(folder, TASK, "undisturbed", *SHORT)
 
 
 def _moment(output: Path, moment: str) -> bool:
@@ -126,7 +101,7 @@ def test_sigkill_changes_no_bit(
     undisturbed: tuple[Path, dict[str, Any]], moment: str, steps: int
 ) -> None:
     folder, whole = undisturbed
-    process = start(folder, moment, *SHORT)
+    process = start(folder, TASK, moment, *SHORT)
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline and process.poll() is None:
         if _moment(folder / moment, moment):
@@ -135,7 +110,7 @@ def test_sigkill_changes_no_bit(
         time.sleep(0.0005)
     process.communicate()
     assert process.returncode == -signal.SIGKILL, "the moment was missed"
-    again = record(folder, moment, *SHORT)
+    again = record(folder, TASK, moment, *SHORT)
     assert numbers(again) == numbers(whole)
     # A write that was cut off is none; one that was renamed before the kill came is one.
     assert again["resumed_from_step"] >= steps
@@ -145,13 +120,13 @@ def test_sigkill_changes_no_bit(
 @pytest.mark.parametrize("workers", ["0", "2"])
 def test_workers_change_no_bit(undisturbed: tuple[Path, dict[str, Any]], workers: str) -> None:
     folder, whole = undisturbed
-    other = record(folder, f"workers{workers}", *SHORT, "--workers", workers)
+    other = record(folder, TASK, f"workers{workers}", *SHORT, "--workers", workers)
     assert numbers(other) == numbers(whole)
 
 
 def test_two_processes_see_what_one_sees(undisturbed: tuple[Path, dict[str, Any]]) -> None:
     folder, whole = undisturbed
-    other = record(folder, "two", *SHORT, "--devices", "2")
+    other = record(folder, TASK, "two", *SHORT, "--devices", "2")
     assert other["cell"] == whole["cell"]
     assert other["metrics"]["OKS"]["n"] == whole["metrics"]["OKS"]["n"]
     assert whole["metrics"]["OKS"]["n"] % 2 == 1, "a padded sample would show"
@@ -208,6 +183,7 @@ def test_paper_recipes_run_on_the_official_layout(name: str, tmp_path: Path) -> 
     official(tmp_path / "data", name)
     found = record(
         tmp_path,
+        TASK,
         "runs",
         *("--scale", "paper", "--dataset", name, "--data-root", "data"),
         *("--backbone", "simmim_vit_micro", "--set", "train.batch_size=4", "--max-steps", "3"),
@@ -249,6 +225,7 @@ def test_other_published_recipes_run(name: str, tmp_path: Path) -> None:
         asked += ["--set", "backbone.input_size=[64,48]", "--set", "codec.heatmap_size=[16,12]"]
     found = record(
         tmp_path,
+        TASK,
         "runs",
         *("--backbone", str(path), "--data-root", "data", *asked),
         *("--set", "train.batch_size=4", "--max-steps", "3"),
@@ -272,7 +249,7 @@ def test_a_broken_image_ends_the_run(tmp_path: Path) -> None:
     broken = root / "train/1.png"
     broken.write_bytes(broken.read_bytes()[:-200])
     words = ["--scale", "smoke", "--dataset", "folder", "--data-root", str(root)]
-    process = start(tmp_path, "runs", *words, "--backbone", "simmim", "--workers", "1")
+    process = start(tmp_path, TASK, "runs", *words, "--backbone", "simmim", "--workers", "1")
     _, errors = process.communicate(timeout=200)
     assert process.returncode == 2
     *_, last = errors.splitlines()
@@ -289,7 +266,7 @@ def test_cocos_files_give_pycocotools_figures(
 ) -> None:
     """Of the run itself, and of better predictions put in their place, whose AP is above 0."""
     words = ["--scale", "smoke", "--dataset", "coco", "--data-root", str(COCO_MINI)]
-    found = record(tmp_path, "runs", "--backbone", "simmim", *words)
+    found = record(tmp_path, TASK, "runs", "--backbone", "simmim", *words)
     given = load_resolved("pose", found["recipe"])
     dataset = Pose().dataset(given, "test")
     kept = read_rows(next(tmp_path.glob("runs/pose/*/*/predictions.parquet")))
@@ -335,7 +312,7 @@ def pycocotools_figures(rows: list[dict[str, Any]], given: PoseRecipe) -> list[f
 
 
 def test_wandb_keeps_a_run_without_a_network(tmp_path: Path) -> None:
-    found = record(tmp_path, "runs", *SHORT, "--max-steps", "2", "--logger", "wandb")
+    found = record(tmp_path, TASK, "runs", *SHORT, "--max-steps", "2", "--logger", "wandb")
     assert found["logger"] == {"name": "wandb", "run_id": found["cell"][:16]}
     (kept,) = tmp_path.glob("runs/pose/*/*/wandb/offline-run-*")
     assert kept.name.endswith(found["cell"][:16])

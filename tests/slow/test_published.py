@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,34 +10,13 @@ import pytest
 
 import backbones
 from tasks.classification.datasets.catalogue import KORNBLITH12, PUBLICATIONS
+from tests.slow.command import record, start
 from tests.tasks.classification.datasets.miniatures import make
 
-COMMAND = [sys.executable, "-m", "harness.cli.main", "run", "--task", "classification"]
-COMMAND += ["--offline", "--workers", "0", "--json"]
+TASK = "classification"
 FEW = ("data.partial=true", "probe.kind=knn", "probe.knn.k=2", "probe.features=[pooled]")
-SMALL = [word for setting in FEW for word in ("--set", setting)]
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "HARNESS_CACHE": str(folder / "cache"),
-        "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": str(Path(__file__).parents[2]),
-    }
-    return subprocess.run(
-        [*COMMAND, "--output", "runs", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=900,
-    )
-
-
-def found(process: subprocess.CompletedProcess[str]) -> dict[str, Any]:
-    assert process.returncode == 0, process.stderr
-    read: dict[str, Any] = json.loads(process.stdout)
-    return read
+SMALL = ["--workers", "0"]
+SMALL += [word for setting in FEW for word in ("--set", setting)]
 
 
 def test_the_twelve_run_as_a_group(tmp_path: Path) -> None:
@@ -48,18 +24,19 @@ def test_the_twelve_run_as_a_group(tmp_path: Path) -> None:
         make(name, tmp_path / "sets" / name)
     words = ("--scale", "smoke", "--protocol", "frozen", "--dataset", "kornblith12", *SMALL)
     words += ("--backbone", "simmim", "--data-root", "sets")
-    whole = found(run(tmp_path, *words))
+    whole = record(tmp_path, TASK, "runs", *words)
     assert list(whole["records"]) == list(KORNBLITH12)
-    for name, record in whole["records"].items():
-        assert record["primary"] == PUBLICATIONS[name].figure
-        assert record["dataset"] == name
+    for name, each in whole["records"].items():
+        assert each["primary"] == PUBLICATIONS[name].figure
+        assert each["dataset"] == name
     figures = [r["metrics"][r["primary"]]["value"] for r in whole["records"].values()]
     assert whole["mean"]["value"] == pytest.approx(sum(figures) / 12)
     (tmp_path / "sets/dtd").rename(tmp_path / "elsewhere")
-    process = run(tmp_path, *words)
+    process = start(tmp_path, TASK, "runs", *words, "--json")
+    out, errors = process.communicate(timeout=900)
     assert process.returncode == 2
-    assert "1 of 12 data sets" in process.stderr.splitlines()[-1]
-    part = json.loads(process.stdout)
+    assert "1 of 12 data sets" in errors.splitlines()[-1]
+    part = json.loads(out)
     assert part["mean"] is None
     assert list(part["missing"]) == ["dtd"]
     assert len(part["records"]) == 11
@@ -69,9 +46,10 @@ def test_the_twelve_run_as_a_group(tmp_path: Path) -> None:
 def test_the_other_published_sets_run(name: str, tmp_path: Path) -> None:
     make(name, tmp_path / "data")
     words = ("--scale", "smoke", "--protocol", "frozen", "--dataset", name, *SMALL)
-    record = found(run(tmp_path, *words, "--backbone", "simmim", "--data-root", "data"))
-    assert record["status"] == "finished"
-    assert record["primary"] == PUBLICATIONS[name].figure
+    words += ("--backbone", "simmim", "--data-root", "data")
+    found = record(tmp_path, TASK, "runs", *words)
+    assert found["status"] == "finished"
+    assert found["primary"] == PUBLICATIONS[name].figure
 
 
 WINDOWS = {"patch_size": 4, "embed_dim": 8, "depths": (1, 1, 1, 1), "num_heads": 1}
@@ -96,18 +74,18 @@ def test_published_recipes_run_on_the_official_layout(name: str, tmp_path: Path)
     encoder = backbones.create(family, arch, (224, 224), seed=0)
     backbones.save(encoder, path, {"name": family})
     sets = ("data.partial=true", "train.batch_size=4", "features.batch_size=4")
-    words = ["--config", name, "--dataset", "imagenet", "--data-root", "data"]
+    words = ["--config", name, "--dataset", "imagenet", "--data-root", "data", "--workers", "0"]
     words += ["--backbone", str(path), "--precision", "32", "--max-steps", "3"]
     words += [word for setting in sets for word in ("--set", setting)]
-    record = found(run(tmp_path, *words))
-    assert record["encoder_at_step0"]["equals_file"]
-    recipe = record["recipe"]
+    found = record(tmp_path, TASK, "runs", *words)
+    assert found["encoder_at_step0"]["equals_file"]
+    recipe = found["recipe"]
     assert recipe["backbone"]["input_size"] == [224, 224]
     if name == "paper-folder":
         assert (recipe["protocol"], recipe["probe"]["kind"]) == ("frozen", "logistic")
-        assert record["choice"] is not None
+        assert found["choice"] is not None
         return
-    assert record["step"] == 3
+    assert found["step"] == 3
     assert recipe["augmentation"]["rand_augment"]["magnitude"] == 9
     assert (recipe["mix"]["mixup"], recipe["mix"]["cutmix"]) == (0.8, 1.0)
     assert recipe["head"]["smoothing"] == 0.1
