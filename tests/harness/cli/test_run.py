@@ -42,7 +42,7 @@ def test_every_option_reaches_the_engine_and_the_command_repeats_it(
     monkeypatch.setenv("HARNESS_WEIGHTS", "elsewhere")
     options = RunOptions(
         backbone="a file.pth",
-        task="depth",
+        task="classification",
         dataset="nyu",
         data_root=Path("data root"),
         scale="paper",

@@ -44,7 +44,7 @@ def test_every_shared_section_is_understood(name: str) -> None:
     assert backbone.input_size == (224, 224)
     assert TrainRecipe.model_validate(found["train"]).epochs in (100, 30)
     assert found["data"] == {"name": "imagenet"}
-    assert set(found["head"]) == {"pooling", "init_std", "smoothing"}
+    assert set(found["head"]) == {"init_std", "smoothing"}
     assert found["test"] == {"crop_share": 0.875, "interpolation": "bicubic"}
 
 
