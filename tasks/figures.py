@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from matplotlib.axes import Axes
-    from matplotlib.backends.backend_agg import RendererAgg
 
 DPI = 150
 BAR, INK, FAINT = "#0072B2", "#000000", "#555555"
@@ -95,7 +94,7 @@ class Page:
         self._width = size[0] + 2 * _MARGIN
         self._height = self._top + size[1] + 0.1 + _LINE * len(below) + _MARGIN
         self._figure = Figure((self._width, self._height), dpi=DPI, facecolor="white")
-        self._canvas = FigureCanvasAgg(self._figure)
+        self._canvas: Any = FigureCanvasAgg(self._figure)
         self.text(0, 0.2 + _MARGIN - self._top, heading, LARGE)
         for number, line in enumerate(above):
             self.text(0, 0.3 + _MARGIN - self._top + _LINE * (number + 0.75), line, NORMAL)
@@ -138,10 +137,12 @@ class Page:
 
 
 @cache
-def _ruler() -> RendererAgg:
-    from matplotlib.backends.backend_agg import RendererAgg
+def _ruler() -> Any:
+    from matplotlib.backends import backend_agg
 
-    return RendererAgg(1, 1, DPI)
+    # Without types: only what is passed on as `Any` may be called.
+    untyped: Any = backend_agg
+    return untyped.RendererAgg(1, 1, DPI)
 
 
 @cache

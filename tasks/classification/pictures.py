@@ -31,5 +31,6 @@ def pictures(rows: list[Row], dataset: ClassificationDataset, title: str) -> Gal
 
     if dataset.info.name == "microworld":
         title = f"{title}, label set {dataset.recipe.data.labels}"
-    found = several if dataset.labels.ndim == 2 else single
-    return found.gallery(rows, dataset, title)
+    if dataset.labels.ndim == 2:
+        return several.gallery(rows, dataset, title)
+    return single.gallery(rows, dataset, title)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -98,15 +98,17 @@ def _column(
 
 
 def _spread(page: Page, left: float, height: float, found: Sequence[Bar], figure: str) -> None:
+    from matplotlib.ticker import MaxNLocator
+
     page.text(left, 0.1, f"all {len(found)} classes", NORMAL)
     axes = page.axes(left + 0.5, _HEAD, _COLUMN - 0.6, min(height - _HEAD, 3.0))
     values = [bar.value for bar in found]
-    axes.hist(values, bins=np.linspace(0, 1, _BINS + 1), color=BAR, alpha=0.6)
+    axes.hist(values, bins=[k / _BINS for k in range(_BINS + 1)], color=BAR, alpha=0.6)
     axes.set_xlim(0, 1)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(figure, **text_style())
     axes.set_ylabel("classes", **text_style())
     middle = float(np.median(values))
-    over = {"transform": axes.get_xaxis_transform()}
+    over: dict[str, Any] = {"transform": axes.get_xaxis_transform()}
     axes.axvline(middle, color=INK, linewidth=0.8)
     axes.text(middle, 1, f"median {middle:.3f} ", ha="right", va="top", **text_style(), **over)

@@ -56,8 +56,8 @@ def _matrix(tally: Tally, names: Names, title: str) -> Image:
     seen = axes.imshow(shares, cmap=SHARES, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
     for true, named in np.argwhere(counts):
         style = text_style(SMALL, letters(shares[true, named]))
-        where = {"ha": "center", "va": "center"}
-        axes.text(named, true, str(counts[true, named]), **style, **where)
+        style |= {"ha": "center", "va": "center"}
+        axes.text(named, true, str(counts[true, named]), **style)
     axes.set_xticks(range(count), labels, rotation=90, **text_style())
     axes.set_yticks(range(count), labels, **text_style())
     _grid(axes, count)
@@ -77,6 +77,8 @@ def _grid(axes: Axes, count: int) -> None:
 
 
 def _list(tally: Tally, names: Names, title: str) -> Image:
+    from matplotlib.ticker import MaxNLocator
+
     shown, mistakes = tally.pairs[:LISTED], sum(pair.count for pair in tally.pairs)
     seen = sum(pair.count for pair in shown)
     notes = [
@@ -97,7 +99,7 @@ def _list(tally: Tally, names: Names, title: str) -> Image:
     labels = [f"{names.short(p.true, room)} → {names.short(p.named, room)}" for p in shown]
     axes.set_yticks(places, labels, **text_style())
     axes.set_ylim(len(shown) - 0.5, -0.5)
-    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("images of the first class that were named the second", **text_style())
     axes.tick_params(axis="x", colors=FAINT)
     return page.image()

@@ -143,7 +143,7 @@ def test_a_gallery_has_the_four_pictures_and_says_what_they_leave_out(texts: lis
     said = " ".join(texts)
     assert "Classes without a test image: 1." in said
     assert "4 of 4 mistakes" in said
-    assert ["is cat", "named bee", "probability 99.0 %"] == texts[-12:-9]
+    assert texts[-12:-9] == ["is cat", "named bee", "probability 99.0 %"]
 
 
 def test_without_mistakes_there_is_a_note_and_no_picture_of_any() -> None:
