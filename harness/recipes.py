@@ -44,10 +44,9 @@ def resolve(options: RunOptions) -> TaskRecipe:
         _assign(values, key, value)
     _set(values, options.sets)
     named = values.get("data", {}).get("name")
-    if options.dataset is not None and isinstance(named, str):
-        # Of data sets that share their recipes the file names one.
-        if task.recipe_of(named) == task.recipe_of(options.dataset):
-            values["data"]["name"] = options.dataset
+    # Of data sets that share their recipes the file names one.
+    if options.dataset and named and task.recipe_of(named) == task.recipe_of(options.dataset):
+        values["data"]["name"] = options.dataset
     if options.dataset is not None and values.get("data", {}).get("name") != options.dataset:
         raise RecipeError(
             f"`{path.name}` is for the data set `{values.get('data', {}).get('name')}`, "

@@ -10,7 +10,8 @@ from harness.scores import Columns, scores_of
 from harness.studies.executor import Outcome
 from harness.studies.model import Study
 from results import Record, ResultsError
-from results.compare import Scores, compare, within_chance
+from results.compare import compare, within_chance
+from results.pairing import Scores
 from results.statistics import Interval, interval
 
 
