@@ -11,6 +11,9 @@ from results.statistics import Interval
 
 MOST = 10_000
 
+EQUAL = 1e-12
+"""Means that differ by less do so by rounding."""
+
 
 @dataclass(frozen=True)
 class Outlook:
@@ -39,7 +42,7 @@ def outlook(difference: Interval, samples: int, pairs: int = 1) -> Outlook:
     distance = abs(difference.mean)
     if seeds is None:
         return Outlook(None, None, "the spread over seeds is not known from one: run more")
-    if distance == 0:
+    if distance < EQUAL:
         return Outlook(None, None, "the means are equal: no number of seeds separates them")
     shared = [] if sampling is None else [sampling]
     floor = half_width(shared, level) if shared else 0.0

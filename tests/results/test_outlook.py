@@ -46,6 +46,7 @@ def test_where_sampling_alone_is_larger_no_number_of_seeds_helps() -> None:
     [
         (difference(0.02, 0, 1e-5, seeds=1), "is not known from one"),
         (difference(0.0, 1e-4, 1e-5), "the means are equal"),
+        (difference(3e-17, 1e-4, 1e-5), "the means are equal"),
         (difference(1e-4, 1.0, None), f"more than {MOST} seeds"),
     ],
 )
