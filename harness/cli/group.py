@@ -21,11 +21,17 @@ def run_group(
     """Run or plan all cells; with `json` print one object on stdout and nothing else there.
 
     Raises:
-        UserError: data sets are missing; the others have run.
+        UserError: several devices are asked for; or data sets are missing, the others have run.
     """
     from harness.cli.output import as_json, reserved_stdout
     from harness.console import Console
 
+    if (options.devices or 1) > 1:
+        # The other processes of a cell repeat the whole command, and would begin at the first set.
+        raise UserError(
+            f"--devices {options.devices} runs one data set at a time: name one of "
+            f"{', '.join(cells)}, or leave --devices out"
+        )
     if json:
         with reserved_stdout() as stdout:
             found = _all(options, cells, Console(), dry_run)
@@ -62,12 +68,17 @@ def _all(
     from harness.cli.run import perform
     from harness.groups import GroupResult, run_members
     from results import Record
+    from tasks.contract import DataError
 
     assert options.dataset is not None
     if dry_run:
-        for cell in cells.values():
-            perform(cell, console, True)
-        return GroupResult(options.dataset, {}, {})
+        missing = {}
+        for name, cell in cells.items():
+            try:
+                perform(cell, console, True)
+            except DataError as error:
+                missing[name] = str(error)
+        return GroupResult(options.dataset, {}, missing)
 
     def run(cell: RunOptions) -> Record:
         outcome = perform(cell, console, False)

@@ -110,7 +110,11 @@ def _probed(
     console: Console,
 ) -> Outcome:
     """Fit a probe to the features of a fixed encoder; on the first process, once all are there."""
-    data = {**plan.datasets, "training": _training_data(plan)}
+    data = dict(plan.datasets)
+    if plan.options.control == "permuted-labels":
+        # Of the selection split too: it chooses, and logistic regression is fitted on it again.
+        seed = plan.options.seed
+        data |= {split: each.permuted(seed) for split, each in data.items() if split != "test"}
     sets = {
         split: features.compute(plan, model, dataset, signals, console)
         for split, dataset in data.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import shutil
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from backbones import Backbone
     from harness.console import Console
     from harness.engine.plan import Plan
     from harness.engine.signals import Signals
@@ -184,6 +186,7 @@ def _open(
             "std": list(backbone.spec.std),
             "drop_last": recipe.backbone.drop_last,
             "package": backbone.spec.package,
+            "fc_norm": _beside(backbone),
         },
         data=dataset.info.sha256,
         transform={"task": plan.task.name, "version": plan.task.version} | dataset.view,
@@ -205,6 +208,17 @@ def _open(
     else:
         console.note(f"features of {split}: kept in {found.folder}")
     return found
+
+
+def _beside(backbone: Backbone) -> str:
+    """Hash of what the encoder's own hash leaves out and `pooled` goes through: the norm of the
+    mean, which a file may hold too."""
+    digest = hashlib.sha256()
+    for name, value in sorted(backbone.state_dict().items()):
+        if name.startswith("fc_norm."):
+            digest.update(name.encode())
+            digest.update(value.float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _shapes(model: TaskModel, dataset: TaskDataset, training: bool) -> Shapes:

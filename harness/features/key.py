@@ -20,7 +20,10 @@ BYTES = {"float32": 4, "float16": 2, "bfloat16": 2}
 DIGITS = 16
 """Of a hash, in the names of folders."""
 
-_DECIDING = ("encoder-harness", "torch", "torchvision", "timm", "pillow", "numpy")
+_DECIDING = (
+    *("encoder-harness", "torch", "torchvision", "timm"),
+    *("pillow", "opencv-python-headless", "numpy"),
+)
 
 
 def software() -> dict[str, str]:

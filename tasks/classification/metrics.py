@@ -36,7 +36,8 @@ def evaluate(
 
     `accuracy` and `top5` are shares of samples; `mean_per_class` is the mean over the classes of
     the test split of the share of theirs that is found; `accuracy NAME` that over the samples whose
-    class is of a group. Standard errors are over samples. For labels (N,C): `map11`, see `map11`.
+    class is of a group, where there are some. Standard errors are over samples. For labels (N,C):
+    `map11`, see `map11`.
 
     Raises:
         DataError: rows that are missing, doubled or of samples that the data set lacks.
@@ -51,7 +52,8 @@ def evaluate(
     if classes > 5:
         metrics["top5"] = mean((named == labels[:, None]).any(1).astype(float))
     for name, members in groups.items():
-        metrics[f"accuracy {name}"] = mean(correct[np.isin(labels, members)])
+        if (of_group := np.isin(labels, members)).any():
+            metrics[f"accuracy {name}"] = mean(correct[of_group])
     scores = correct if figure == "accuracy" else shares
     columns = {"sample": np.arange(len(labels), dtype=float).tolist(), figure: scores.tolist()}
     if figure != "accuracy":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
+import numpy as np
 import torch
 
 from tasks.classification import metrics
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from tasks.classification.data import ClassificationDataset
     from tasks.classification.probes.contract import Fitted as FittedScores
-    from tasks.classification.recipe import ClassificationRecipe
+    from tasks.classification.recipe import ClassificationData, ClassificationRecipe
     from tasks.contract import DataInfo, Row
 
 
@@ -50,6 +51,8 @@ class ClassificationProbe(Probe):
     def fit(
         self, training: Fixed, selection: Fixed, seed: int, advance: Callable[[int], None]
     ) -> FittedClassifier:
+        if self.probe.kind == "logistic":
+            selection = _share(selection, self.recipe.data)
         found = fitting.fit(
             training.features,
             _labels(training),
@@ -92,6 +95,17 @@ class _Watch:
 
     def advance(self, n: int) -> None:
         self.told(n)
+
+
+def _share(split: Fixed, data: ClassificationData) -> Fixed:
+    """As much of the selection split as there is of the training split: a probe that is fitted on
+    both sees no more labels than `data.fraction` says."""
+    if data.fraction == 1:
+        return split
+    whole = cast("ClassificationDataset", split.dataset)
+    part = whole.fraction(data.fraction, data.fraction_seed)
+    kept = torch.from_numpy(np.isin(whole.rows, part.rows))
+    return Fixed({name: values[kept] for name, values in split.features.items()}, part)
 
 
 def _labels(split: Fixed) -> Tensor:

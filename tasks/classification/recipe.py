@@ -102,9 +102,16 @@ class ClassificationRecipe(TaskRecipe):
 
     @model_validator(mode="after")
     def _selection_is_free(self) -> Self:
-        if self.data.join_selection and self.protocol == "frozen" and self.probe.kind != "knn":
+        if not self.data.join_selection or self.protocol != "frozen":
+            return self
+        if self.probe.kind != "knn":
             raise ValueError(
                 f"the probe `{self.probe.kind}` chooses by the selection split: leave "
+                "`data.join_selection` out"
+            )
+        if len(self.probe.features) > 1:
+            raise ValueError(
+                "of several `probe.features` the selection split chooses: name one, or leave "
                 "`data.join_selection` out"
             )
         return self

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.cli.group import run_group
+from harness.errors import UserError
 from harness.groups import members, run_members
 from harness.options import RunOptions
 from results import Record
@@ -53,3 +55,22 @@ def test_a_missing_set_leaves_the_others_be_and_there_is_no_mean() -> None:
     assert found.missing == {"b": "no folder b"}
     assert found.mean is None
     assert found.as_dict()["mean"] is None
+
+
+def test_a_group_takes_one_device(tmp_path: Path) -> None:
+    """The other processes would begin with the first set whichever the first process is at."""
+    given = replace(OPTIONS, devices=2, output=tmp_path)
+    with pytest.raises(UserError, match="leave --devices out"):
+        run_group(given, members(given), dry_run=True, json=False)
+
+
+def test_a_dry_run_names_every_set_that_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = replace(OPTIONS, data_root=tmp_path, output=tmp_path, scale="smoke")
+    with pytest.raises(UserError, match="12 of 12"):
+        run_group(given, members(given), dry_run=True, json=False)
+    out = capsys.readouterr().out
+    assert all(
+        any(line.startswith(f"{name} ") for line in out.splitlines()) for name in KORNBLITH12
+    )

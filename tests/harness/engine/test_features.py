@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+import backbones
 from harness.console import Console
 from harness.engine import features
 from harness.engine.run import run
@@ -17,6 +18,7 @@ from harness.features import feature_set
 from harness.features.feature_set import FeatureSet
 from harness.options import RunOptions
 from results import Record
+from tasks.classification.probing import ClassificationProbe
 from tasks.model import TaskModel
 
 QUIET = Console(quiet=True)
@@ -99,6 +101,44 @@ def test_features_are_computed_once_for_all_probes_and_seeds(
     assert counted.images == 144
     run(options(tmp_path, "test.crop_share=0.5"), QUIET)
     assert counted.images == 216
+
+
+@pytest.mark.parametrize("control", [None, "permuted-labels"])
+def test_nothing_that_a_probe_learns_from_is_true_under_permuted_labels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, control: str | None
+) -> None:
+    """Logistic regression is fitted again on the selection split."""
+    given: dict[str, Any] = {}
+    plain = ClassificationProbe.fit
+
+    def watched(self: Any, training: Any, selection: Any, *rest: Any) -> Any:
+        given.update(training=training.dataset, selection=selection.dataset)
+        return plain(self, training, selection, *rest)
+
+    monkeypatch.setattr(ClassificationProbe, "fit", watched)
+    run(options(tmp_path, "probe.kind=logistic", FEW[1], control=control), QUIET)
+    for split, data in given.items():
+        true = data.opened.parts[split].labels[data.rows]
+        assert sorted(data.labels) == sorted(true)
+        assert (data.labels.tolist() == true.tolist()) == (control is None)
+
+
+def test_the_norm_behind_the_encoder_makes_other_features(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is no part of the encoder's hash, and `pooled` goes through it."""
+    counted = Counted(monkeypatch)
+    run(options(tmp_path / "fresh"), QUIET)
+    plain = backbones.load
+
+    def trained(*given: Any, **more: Any) -> Any:
+        loaded = plain(*given, **more)
+        torch.nn.init.constant_(loaded.fc_norm.weight, 2.0)
+        return loaded
+
+    monkeypatch.setattr(backbones, "load", trained)
+    run(options(tmp_path / "trained"), QUIET)
+    assert counted.images == 2 * 72
 
 
 def test_a_run_goes_on_from_the_shards_that_are_whole(

@@ -44,6 +44,8 @@ def test_how_a_key_was_put_together_does_not_matter() -> None:
 
 def test_the_versions_go_in_without_fix_releases() -> None:
     assert {"torch", "timm", "pillow", "encoder-harness"} <= set(software())
+    # It warps what pose shows to an encoder, and decodes.
+    assert "opencv-python-headless" in software()
     assert all(version.count(".") == 1 for version in software().values())
 
 

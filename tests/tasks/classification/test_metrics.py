@@ -51,6 +51,13 @@ def test_shares_equal_scikit_learn_and_torchmetrics() -> None:
         assert found[name].value == pytest.approx(value, abs=1e-6)
 
 
+def test_a_group_without_a_sample_has_no_figure() -> None:
+    groups = {"first": [0, 1], "last": [CLASSES - 1]}
+    found = metrics.evaluate(as_rows(drawn()[0]), drawn()[1], CLASSES, "accuracy", groups)
+    assert "accuracy first" in found.metrics
+    assert "accuracy last" not in found.metrics
+
+
 def test_errors_are_those_of_means_over_samples() -> None:
     scores, labels = drawn()
     found = metrics.evaluate(as_rows(scores), labels, CLASSES, "mean_per_class", {})

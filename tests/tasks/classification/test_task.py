@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from tasks.classification.data import ClassificationDataset
 from tasks.classification.recipe import ClassificationRecipe
 from tasks.classification.task import Classification
 from tasks.contract import DataError, RecipeError
+from tasks.probe import Fixed
 
 RECIPES = Classification.recipes
 
@@ -90,6 +92,36 @@ def test_a_folder_without_val_holds_selection_out_of_train(tmp_path: Path) -> No
         both = {"protocol": "frozen"}
         values = joined.model_dump(mode="json") | both
         load_resolved("classification", values)
+    # Several features are a choice by images that vote.
+    probe = values["probe"] | {"kind": "knn"}
+    with pytest.raises(RecipeError, match="name one"):
+        load_resolved("classification", values | {"probe": probe})
+    one = load_resolved("classification", values | {"probe": probe | {"features": ["mean"]}})
+    assert one.protocol == "frozen"
+
+
+@pytest.mark.parametrize(("kind", "seen"), [("logistic", [2, 2]), ("grid", [4, 4])])
+def test_a_second_fit_sees_no_more_labels_than_the_fraction(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, seen: list[int]
+) -> None:
+    data = {"root": str(folder(tmp_path)), "held_out": 0.4, "fraction": 0.5}
+    given = recipe("smoke-folder", data=data, probe={"kind": kind})
+    training, selection = opened(given, "training"), opened(given, "selection")
+    rows = {"mean": torch.tensor(selection.rows)[:, None]}
+    asked: list[Any] = []
+
+    def fit(*arguments: Any) -> Any:
+        asked.extend(arguments)
+        return SimpleNamespace(choice={})
+
+    monkeypatch.setattr("tasks.classification.probes.fitting.fit", fit)
+    probe = Classification().probe(given, training.info)
+    assert probe is not None
+    probe.fit(Fixed({}, training), Fixed(rows, selection), 0, lambda _: None)
+    _, _, features, labels, *_ = asked
+    assert torch.bincount(labels).tolist() == seen
+    true = torch.tensor(selection.opened.parts["selection"].labels)
+    assert true[features["mean"][:, 0]].tolist() == labels.tolist()
 
 
 def test_copies_of_an_image_are_never_held_out(tmp_path: Path) -> None:
