@@ -104,8 +104,8 @@ class ClassificationRecipe(TaskRecipe):
     def _selection_is_free(self) -> Self:
         if self.data.join_selection and self.protocol == "frozen" and self.probe.kind != "knn":
             raise ValueError(
-                f"the probe `{self.probe.kind}` chooses by the selection split: leave "
-                "`data.join_selection` out"
+                f"the probe `{self.probe.kind}` chooses by the selection split: give "
+                "--set data.join_selection=false"
             )
         return self
 
