@@ -60,6 +60,8 @@ class ClassificationProbe(Probe):
             self._figure,
             seed,
             _Watch(advance),
+            # The selection split must not bring labels that training was to lack.
+            refit=cast("ClassificationDataset", training.dataset).whole,
         )
         return FittedClassifier(found, self.recipe.predictions.keep)
 

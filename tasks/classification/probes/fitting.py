@@ -22,10 +22,14 @@ def fit(
     figure: Figure,
     seed: int,
     watch: Watch | None = None,
+    refit: bool = True,
 ) -> Fitted:
     """Fit what the recipe says, on the features that it names and in their order.
 
     Arguments and errors as `grid.fit`, `logistic.fit` and `knn.fit` have them.
+
+    Args:
+        refit: whether a probe that is fitted once more on training and selection samples may be.
 
     Raises:
         RecipeError: for a feature that is not there, and as those.
@@ -40,7 +44,16 @@ def fit(
             )
         case "logistic":
             return logistic.fit(
-                named, labels, other, selection_labels, classes, recipe.logistic, figure, seed, ears
+                named,
+                labels,
+                other,
+                selection_labels,
+                classes,
+                recipe.logistic,
+                figure,
+                seed,
+                ears,
+                refit,
             )
         case "knn":
             return knn.fit(
