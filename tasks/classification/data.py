@@ -28,10 +28,7 @@ class ClassificationDataset(TaskDataset):
         opened: the data set that this is a split of.
         rows: (N,) the samples' rows in their part.
         labels: (N,) class numbers from 0, or (N,C): 1 shown, -1 not, 0 difficult.
-        whole: whether it has every sample of its split, each with its own label.
     """
-
-    whole = True
 
     def __init__(self, recipe: ClassificationRecipe, split: Split, opened: Opened) -> None:
         self.recipe, self.opened = recipe, opened
@@ -94,7 +91,6 @@ class ClassificationDataset(TaskDataset):
     def permuted(self, seed: int) -> ClassificationDataset:
         """The labels exchanged among the images."""
         other = copy.copy(self)
-        other.whole = False
         other.labels = self.labels[np.random.default_rng(seed).permutation(len(self))]
         return other
 
@@ -102,7 +98,6 @@ class ClassificationDataset(TaskDataset):
         labels = None if self.labels.ndim == 2 else self.labels
         kept = subset(labels, [self.name(k) for k in range(len(self))], share, seed)
         other = copy.copy(self)
-        other.whole = False
         other.rows, other.labels = self.rows[kept], self.labels[kept]
         other.info = self.info.part(
             len(other.rows), self.opened.digest(self.info.split, other.rows)

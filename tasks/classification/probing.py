@@ -60,8 +60,6 @@ class ClassificationProbe(Probe):
             self._figure,
             seed,
             _Watch(advance),
-            # The selection split must not bring labels that training was to lack.
-            refit=cast("ClassificationDataset", training.dataset).whole,
         )
         return FittedClassifier(found, self.recipe.predictions.keep)
 

@@ -35,9 +35,8 @@ Data: microworld with three label sets (data.labels): `covered`, the coarse clas
   `probe.kind=grid` trains linear heads for all learning rates, weight decays and features in one
   pass, and takes the one that is best on the selection split; `logistic` is L-BFGS logistic
   regression over 45 strengths of regularisation (Kornblith et al.), refitted on training and
-  selection split (without the latter where data.fraction or permuted labels make training less);
-  `knn` lets the 20 nearest training images vote (DINO). The last two draw nothing: runs of several
-  seeds are equal unless the encoder is drawn too.
+  selection split; `knn` lets the 20 nearest training images vote (DINO). The last two draw nothing:
+  runs of several seeds are equal unless the encoder is drawn too.
 Measured: the data set's own figure: top-1 accuracy, the mean of the classes' shares, or VOC 2007's
   11-point mean average precision. The test split chooses nothing.
 Sampling error: over test images; of mAP, 200 resamples of them.

@@ -22,14 +22,10 @@ def fit(
     figure: Figure,
     seed: int,
     watch: Watch | None = None,
-    refit: bool = True,
 ) -> Fitted:
     """Fit what the recipe says, on the features that it names and in their order.
 
     Arguments and errors as `grid.fit`, `logistic.fit` and `knn.fit` have them.
-
-    Args:
-        refit: whether a probe that is fitted once more on training and selection samples may be.
 
     Raises:
         RecipeError: for a feature that is not there, and as those.
@@ -44,16 +40,7 @@ def fit(
             )
         case "logistic":
             return logistic.fit(
-                named,
-                labels,
-                other,
-                selection_labels,
-                classes,
-                recipe.logistic,
-                figure,
-                seed,
-                ears,
-                refit,
+                named, labels, other, selection_labels, classes, recipe.logistic, figure, seed, ears
             )
         case "knn":
             return knn.fit(

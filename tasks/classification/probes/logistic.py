@@ -145,15 +145,11 @@ def fit(
     figure: Figure,
     seed: int,
     watch: Watch,
-    refit: bool = True,
 ) -> Head:
     """Choose an L2 factor, and of several features one, on the selection; fit once more on both.
 
     Of candidates with the same figure the one on the feature named first wins, with the smallest
     factor. Arguments as `grid.fit`; `seed` is of no use.
-
-    Args:
-        refit: without it the last fit is on the training samples alone.
 
     Raises:
         RecipeError: for several candidates and no selection.
@@ -175,13 +171,11 @@ def fit(
             )
     chosen = candidates[best([each["figure"] for each in candidates]) or 0]
     # As in the reference, the last fit begins where the grid ended.
-    more = chosen_on if refit else None
-    head, unfinished = paths[chosen["feature"]].fit(chosen["l2"], more)
+    head, unfinished = paths[chosen["feature"]].fit(chosen["l2"], chosen_on)
     account = {
         "kind": "logistic",
         **chosen,
         "edges": edges(chosen, {"l2": grid}),
-        "refitted": more is not None,
         "unfinished": unfinished,
         "unfinished_of_candidates": sum(each["unfinished"] for each in candidates),
         "candidates": candidates,

@@ -17,7 +17,6 @@ from tasks.classification.data import ClassificationDataset
 from tasks.classification.recipe import ClassificationRecipe
 from tasks.classification.task import Classification
 from tasks.contract import DataError, RecipeError
-from tasks.probe import Fixed
 
 RECIPES = Classification.recipes
 
@@ -130,26 +129,6 @@ def test_fractions_are_balanced_nested_and_other_data() -> None:
     assert parts[1 / 3].info.count == len(parts[1 / 3]) == 12
     other = whole.fraction(1 / 3, 1)
     assert {other.name(k) for k in range(len(other))} != names[1 / 3]
-
-
-@pytest.mark.parametrize("way", ["whole", "fraction", "permuted"])
-def test_selection_never_brings_labels_that_training_is_to_lack(way: str, tmp_path: Path) -> None:
-    """Neither a part of training nor exchanged labels are made good by a fit on both splits."""
-    root = folder(tmp_path, ("train", "val", "test"))
-    given = recipe("smoke-folder", data={"root": str(root)}, probe={"kind": "logistic"})
-    training, selection = opened(given, "training"), opened(given, "selection")
-    if way == "fraction":
-        training = training.fraction(0.5, 0)
-    elif way == "permuted":
-        training = training.permuted(0)
-    probe = Classification().probe(given, training.info)
-    assert probe is not None
-    fixed = [
-        Fixed({name: torch.randn(len(data), 3) for name in given.probe.features}, data)
-        for data in (training, selection)
-    ]
-    found = probe.fit(fixed[0], fixed[1], 0, lambda _: None)
-    assert found.choice["refitted"] == (way == "whole")
 
 
 def test_the_digest_tells_labels_names_and_sizes(tmp_path: Path) -> None:

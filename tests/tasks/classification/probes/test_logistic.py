@@ -98,22 +98,6 @@ def test_the_last_fit_has_training_and_selection_samples() -> None:
     assert torch.allclose(found, expected, atol=1e-4)
 
 
-def test_without_a_second_fit_the_selection_only_chooses() -> None:
-    training, selection = blobs(60, noise=1.5), blobs(40, seed=1, noise=1.5)
-    both = fitted(recipe(), training, selection)
-    head = fitted(recipe(), training, selection, refit=False)
-    assert (both.choice["refitted"], head.choice["refitted"]) == (True, False)
-    assert head.choice["l2"] == both.choice["l2"]
-    alone = LogisticRegression(C=1 / head.choice["l2"], tol=1e-8, max_iter=1000)
-    alone.fit(training[0]["pooled"].double().numpy(), training[1].numpy())
-    expected = alone.predict_log_proba(selection[0]["pooled"].double().numpy())
-    far, near = (
-        np.abs(each.scores(selection[0]).double().numpy() - expected).max() for each in (both, head)
-    )
-    # Two ways to the same minimum, each within the tolerance of L-BFGS.
-    assert near < 0.02 < 0.2 < far
-
-
 def two_opposite_vectors(
     rows: NDArray[np.float64], labels: NDArray[np.int64], factor: float
 ) -> NDArray[np.float64]:
