@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
@@ -75,6 +76,10 @@ def _where(records: list[Record], condition: str) -> list[Record]:
         wanted = yaml.safe_load(text)
     except yaml.YAMLError:
         raise UserError(f"`--where {name}`: cannot read the value `{text}`") from None
+    if isinstance(wanted, str):
+        # YAML takes 1e-3 for text, the recipe's fields for a number.
+        with suppress(ValueError):
+            wanted = float(wanted)
     flat = [(record, _flat(record.recipe)) for record in records]
     known = sorted({field for _, fields in flat for field in fields})
     if records and name not in known:

@@ -50,6 +50,10 @@ def draw(
 def _draw(
     record: Record, samples: Sequence[int], output: Path, path: Path, data_root: Path | None
 ) -> None:
+    from PIL import Image
+
+    from tasks.captions import PICTURED
+
     place = place_of(record, output)
     if place is None:
         raise UserError(
@@ -60,7 +64,15 @@ def _draw(
     task, dataset = reopening.test_data(record, place, data_root)
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part.png")
-    task.draw([by_sample[sample] for sample in samples], dataset).save(beside)
+    # A task's picture has one line of samples, and no more than so many.
+    found = [by_sample[sample] for sample in samples]
+    strips = [task.draw(found[k:][:PICTURED], dataset) for k in range(0, len(found), PICTURED)]
+    width, height = max(strip.width for strip in strips), sum(strip.height for strip in strips)
+    sheet, top = Image.new("RGB", (width, height), "white"), 0
+    for strip in strips:
+        sheet.paste(strip, (0, top))
+        top += strip.height
+    sheet.save(beside)
     beside.replace(path)
 
 

@@ -8,8 +8,10 @@ from math import fsum
 from typing import Any
 
 from results.mcnemar import McNemar, mcnemar
-from results.pairing import Scores, aligned
+from results.pairing import Columns, Scores, aligned
 from results.record import Record
+
+RIGHT = "correct"
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Agreement:
 
 
 def agreement(a: Sequence[Record], b: Sequence[Record], scores: Scores) -> Agreement | str:
-    """Compare two groups of records with the same seeds image by image, by scores of 0 and 1; why
-    that cannot be where it cannot.
+    """Compare two groups of records with the same seeds image by image, by scores of 0 and 1 (the
+    column `correct`, where a metric's own scores are weighted); why that cannot be where it cannot.
 
     Raises:
         ResultsError: scores of different samples.
@@ -46,7 +48,7 @@ def agreement(a: Sequence[Record], b: Sequence[Record], scores: Scores) -> Agree
     first, second = ({record.seed: record for record in group} for group in (a, b))
     seeds = sorted(first.keys() & second.keys())
     records = [first[seed] for seed in seeds] + [second[seed] for seed in seeds]
-    found = aligned(records, scores)
+    found = aligned(records, lambda record: _right(scores(record)))
     if isinstance(found, str):
         return found
     if not np.isin(found.values, (0, 1)).all():
@@ -59,6 +61,12 @@ def agreement(a: Sequence[Record], b: Sequence[Record], scores: Scores) -> Agree
         _alone(right_a > right_b, found.samples),
         _alone(right_b > right_a, found.samples),
     )
+
+
+def _right(columns: Columns | None) -> Columns | None:
+    if columns is None or RIGHT not in columns:
+        return columns
+    return {name: columns[name] for name in ("sample", RIGHT)}
 
 
 def _alone(only: Any, samples: Sequence[Any]) -> tuple[int, ...]:

@@ -54,8 +54,10 @@ def compare(a: Sequence[Record], b: Sequence[Record], scores: Scores | None = No
     """
     first, second = _by_seed(a), _by_seed(b)
     if first.keys() != second.keys():
+        one, other = (group[0].backbone["name"] for group in (a, b))
         raise ResultsError(
-            f"cannot compare: seeds {sorted(first)} against {sorted(second)}; run the missing ones"
+            f"cannot compare: `{one}` has the seeds {sorted(first)}, `{other}` {sorted(second)}; "
+            "run the missing ones"
         )
     pairs = [(first[seed], second[seed]) for seed in sorted(first)]
     _same_setting([record for pair in pairs for record in pair])

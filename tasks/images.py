@@ -13,6 +13,7 @@ A JPEG that is damaged in the middle decodes to other pixels, and no decoder her
 from __future__ import annotations
 
 import io
+import stat
 import struct
 import warnings
 import zlib
@@ -77,6 +78,10 @@ def stored(path: Path) -> bytes:
         DataError: naming the file that is missing or cannot be read, or the link that is broken.
     """
     try:
+        # A link may lead to a pipe, which never answers, or to a device without an end.
+        kind = path.stat().st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISDIR(kind)):
+            raise _refusal(printable(str(path)), "it is a pipe or a device")
         return path.read_bytes()
     except OSError as error:
         raise unreadable(path, error) from None

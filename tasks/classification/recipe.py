@@ -106,8 +106,8 @@ class ClassificationRecipe(TaskRecipe):
             return self
         if self.probe.kind != "knn":
             raise ValueError(
-                f"the probe `{self.probe.kind}` chooses by the selection split: leave "
-                "`data.join_selection` out"
+                f"the probe `{self.probe.kind}` chooses by the selection split: give "
+                "--set data.join_selection=false"
             )
         if len(self.probe.features) > 1:
             raise ValueError(

@@ -52,6 +52,17 @@ def test_images_of_the_first_seed_those_of_most_seeds_first() -> None:
     assert same.b_right_a_wrong == (13,)
 
 
+def test_right_is_right_where_the_metric_weighs_images() -> None:
+    """As of the mean over classes, whose own scores are shares of their class."""
+
+    def weighted(record: Record) -> Mapping[str, Any]:
+        columns = scores(record)
+        shares = [value * 1.5 for value in columns["correct"]]
+        return {"sample": columns["sample"], record.primary: shares} | columns
+
+    assert agreement(group("a"), group("b"), weighted) == found()
+
+
 def test_it_says_why_there_is_none() -> None:
     def continuous(record: Record) -> Mapping[str, Any]:
         return {"sample": SAMPLES, "oks": [0.1, 0.2, 0.3, 0.4, 0.5, 1.0]}

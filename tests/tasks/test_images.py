@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from PIL import Image, ImageCms, ImageFile, ImageOps, features
 from PIL.PngImagePlugin import PngInfo
 
 from tasks import images
+from tasks.classification.datasets.files import Files
 from tasks.contract import DataError
 
 SHARED = Path(__file__).parents[2] / "../shared/data"
@@ -303,3 +305,13 @@ def test_photographs() -> None:
     assert len(files) > 50
     for path in files:
         np.testing.assert_array_equal(images.read(path), by_pillow(path.read_bytes()))
+
+
+def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "endless.png").symlink_to("/dev/zero")
+    for name in ("pipe.png", "endless.png"):
+        with pytest.raises(DataError, match=f"{name}.*a pipe or a device"):
+            images.read(tmp_path / name)
+    with pytest.raises(DataError, match=r"pipe\.png"):
+        Files(tmp_path, ("pipe.png",)).end(0, 8)

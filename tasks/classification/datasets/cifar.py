@@ -9,7 +9,7 @@ import numpy as np
 from tasks.classification.datasets.arrays import Arrays
 from tasks.classification.datasets.contract import Official, Part
 from tasks.classification.datasets.layout import base
-from tasks.classification.datasets.pickles import array_of, entry, load, text
+from tasks.classification.datasets.pickles import array_of, entry, load, texts
 from tasks.contract import DataError
 
 TWINS = "some test images have near-duplicates among the training images; kept, as everybody does"
@@ -36,12 +36,12 @@ def read_cifar100(root: Path) -> Official:
 def _read(
     home: Path, train: list[str], test: list[str], meta: str, labels: str, class_names: str
 ) -> Official:
-    names = entry(load(home / meta), class_names, home / meta)
+    names = texts(entry(load(home / meta), class_names, home / meta), home / meta)
     return Official(
         train=_part([home / name for name in train], labels, len(names)),
         val=None,
         test=_part([home / name for name in test], labels, len(names)),
-        class_names=tuple(text(name) for name in names),
+        class_names=tuple(names),
         notes=(TWINS,),
     )
 

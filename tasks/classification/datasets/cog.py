@@ -12,7 +12,7 @@ from typing import Any
 
 from tasks.classification.datasets.contract import Official, Part
 from tasks.classification.datasets.layout import part
-from tasks.classification.datasets.pickles import array_of, entry, load, text
+from tasks.classification.datasets.pickles import entry, load, texts
 from tasks.contract import DataError
 
 LEVELS = "cog_levels_mapping_file.pkl"
@@ -28,7 +28,7 @@ def _read(level: int, root: Path) -> Official:
     levels = load(root / LEVELS)
     if not isinstance(levels, list) or len(levels) != 5:
         raise DataError(f"`{root / LEVELS}`: expected a list of 5 levels; get the official file")
-    concepts = sorted(text(name) for name in array_of(levels[level - 1], root / LEVELS).tolist())
+    concepts = sorted(texts(levels[level - 1], root / LEVELS))
     splits = load(root / SPLITS)
     return Official(
         train=_part(root, splits, concepts, "train"),
@@ -49,8 +49,8 @@ def _part(root: Path, splits: Any, concepts: list[str], split: str) -> Part:
     path = root / SPLITS
     files, labels = [], []
     for label, concept in enumerate(concepts):
-        found = array_of(entry(entry(splits, concept, path), split, path), path).tolist()
-        for file in sorted(text(name).lstrip("/") for name in found):
+        found = texts(entry(entry(splits, concept, path), split, path), path)
+        for file in sorted(name.lstrip("/") for name in found):
             if file.partition("/")[0] != concept:
                 raise DataError(f"`{path}` lists `{file}` as an image of `{concept}`")
             files.append(file)

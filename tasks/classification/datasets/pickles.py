@@ -200,6 +200,21 @@ def text(value: Any) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
+def texts(value: Any, path: Path) -> list[str]:
+    """A pickled list or array of text.
+
+    Raises:
+        DataError: it is something else.
+    """
+    found = array_of(value, path).tolist()
+    try:
+        if isinstance(found, list):
+            return [text(each) for each in found]
+    except UnicodeDecodeError:
+        pass
+    raise DataError(f"`{path}` has no list of names; get the official file")
+
+
 def entry(mapping: Any, key: str, path: Path) -> Any:
     """What a pickled dict has under a key, text of Python 2 or 3.
 

@@ -193,7 +193,11 @@ def test_pictures_show_what_the_wrong_one_says(
         "poor-right-good-wrong.png",
     }
     task: Any = plugins.task("guess")
-    first, second = task.drawn
+    # A line of six holds no more, so that the sixteen take three.
+    assert [len(rows) for rows in task.drawn] == [6, 6, 4, 3]
+    with Image.open("seen/good-right-poor-wrong.png") as drawn:
+        assert drawn.size == (4, 3 * 4)
+    first, second = [row for rows in task.drawn[:3] for row in rows], task.drawn[3]
     (pair,) = found(["good", "poor"], capsys)["pairs"]
     assert {row["by"] for row in first} == {"poor 0"}
     assert [row["sample"] for row in first] == pair["images"]["a_right_b_wrong"][:16]
@@ -246,7 +250,7 @@ def test_several_settings_are_refused_until_one_is_taken(
     err = refused(["good", "poor"], capsys)
     assert "`good` has runs of 2 settings" in err
     assert "recipe.train.steps: " in err and "--where section.field=value" in err
-    for where in ("train.steps=1", "recipe.train.steps=1"):
+    for where in ("train.steps=1", "recipe.train.steps=1", "train.steps=1e0"):
         assert found(["good", "poor", "--where", where], capsys) == before
     assert "no finished run" in refused(["good", "poor", "--where", "train.steps=2"], capsys)
     assert "no finished run" in refused(["good", "poor", "--protocol", "frozen"], capsys)
@@ -274,7 +278,7 @@ def test_two_files_of_one_name_are_told_apart_by_their_hash(
 def test_what_is_not_paired_is_refused(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("more", 0, runs)
     err = refused(["good", "more"], capsys)
-    assert "seeds [0, 1, 2] against [0]; run the missing ones" in err
+    assert "`good` has the seeds [0, 1, 2], `more` [0]; run the missing ones" in err
     for seed in range(3):
         run("long", seed, runs, steps=9)
     assert "what differs is recipe.train.steps: 1, 9" in refused(["good", "long"], capsys)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tasks.classification.datasets.pickles import array_of, entry, load
+from tasks.classification.datasets.pickles import array_of, entry, load, texts
 from tasks.classification.datasets.reading import read
 from tasks.contract import DataError
 from tests.tasks.classification.datasets.miniature_pickles import python2
@@ -147,3 +147,10 @@ def test_damaged_arrays_are_refused(state: tuple[Any, ...], tmp_path: Path) -> N
     value = load(path)
     with pytest.raises(DataError, match="damaged array"):
         array_of(value, path)
+
+
+@pytest.mark.parametrize("value", [3, None, [b"\xff"], {"a": 1}, ["a", ["b"]]])
+def test_names_are_lists_of_text(value: Any, tmp_path: Path) -> None:
+    assert texts([b"dog", b"cat"], tmp_path) == ["dog", "cat"]
+    with pytest.raises(DataError, match="official file"):
+        texts(value, tmp_path)
