@@ -30,6 +30,7 @@ def flat(record: Record) -> Row:
         "backbone_sha256": record.backbone.get("sha256"),
         "objective": record.backbone.get("objective"),
         "dataset": record.dataset,
+        "variant": record.variant,
         "scale": record.scale,
         "protocol": record.protocol,
         "control": record.control,

@@ -57,6 +57,7 @@ class Record(BaseModel):
             file does not say), `seed` and `control` tell runs of one setting apart; all other
             entries are the setting.
         recipe: every setting in force; `derived` says what in it followed from the encoder.
+        variant: what tells results of one data set, protocol and scale apart, such as a label set.
         files: name -> sha256 of the predictions, scores and curves beside the record.
         encoder_at_step0: hashes of the encoder's parameters in the trainer and in the file.
         choice: what the selection split chose, and among which candidates; None where it chose
@@ -80,6 +81,7 @@ class Record(BaseModel):
     backbone: dict[str, Any]
     dataset: str
     protocol: str
+    variant: str = ""
     scale: str
     control: str | None = None
     seed: Annotated[int, Field(ge=0, lt=2**63)]

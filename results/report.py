@@ -61,10 +61,11 @@ def leaderboard(table: Table) -> str:
 
 
 def sections(records: Iterable[Record]) -> list[Section]:
-    """One section for each task, data set, protocol, scale and metric, in that order."""
+    """One section for each task, data set with its variant, protocol, scale and metric."""
     groups: dict[tuple[str, ...], list[Record]] = {}
     for record in sorted(records, key=lambda r: (r.backbone["name"], r.seed, r.cell)):
-        place = (record.task, record.dataset, record.protocol, record.scale, record.primary)
+        data = f"{record.dataset} ({record.variant})" if record.variant else record.dataset
+        place = (record.task, data, record.protocol, record.scale, record.primary)
         groups.setdefault(place, []).append(record)
     return [_section(place, groups[place]) for place in sorted(groups)]
 

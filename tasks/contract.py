@@ -240,6 +240,11 @@ class Task(ABC):
         """The metric that ranks encoders under this recipe, where data sets differ in it."""
         return self.primary
 
+    def variant(self, recipe: Any) -> str:
+        """What tells results apart that share data set, protocol and scale, in a word or two; the
+        leaderboard ranks each by itself. Empty where nothing does."""
+        return ""
+
     def probe(self, recipe: Any, info: DataInfo) -> Probe | None:
         """What is fitted to a fixed encoder's features in place of training by steps, under the
         protocol `frozen`; None where the model is trained by steps there too."""

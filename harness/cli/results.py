@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 app = typer.Typer(rich_markup_mode=None)
 
 DEFAULT = "sqlite:///runs/results.sqlite"
-SHOWN = ("status", "task", "backbone", "dataset", "scale", "protocol", "control", "seed")
+SHOWN = ("status", "task", "backbone", "dataset", "variant", "scale", "protocol", "control", "seed")
 
 Url = Annotated[str, typer.Option("--results", metavar="URL", help="Results table.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

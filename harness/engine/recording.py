@@ -50,6 +50,7 @@ def begin(plan: Plan, command: str, before: Record | None, resumed_from_step: in
         },
         dataset=plan.recipe.data.name,
         protocol=plan.recipe.protocol,
+        variant=plan.task.variant(plan.recipe),
         scale=plan.recipe.scale,
         control=options.control,
         seed=options.seed,

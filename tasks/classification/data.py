@@ -32,7 +32,7 @@ class ClassificationDataset(TaskDataset):
 
     def __init__(self, recipe: ClassificationRecipe, split: Split, opened: Opened) -> None:
         self.recipe, self.opened = recipe, opened
-        part, rows = opened.parts[split], opened.rows[split][: recipe.data.limit]
+        part, rows = opened.parts[split], opened.first(split, recipe.data.limit)
         self.images, self.rows = part.images, rows
         self.labels: NDArray[np.int64] = part.labels[rows]
         names = opened.class_names

@@ -56,6 +56,20 @@ class Opened:
     skipped: dict[Split, dict[str, int]]
     notes: tuple[str, ...]
 
+    def first(self, split: Split, limit: int | None) -> Rows:
+        """The first rows of a split, by turns of the classes: lists are often sorted by class."""
+        rows = self.rows[split]
+        labels = self.parts[split].labels[rows]
+        if limit is None or limit >= len(rows):
+            return rows
+        if labels.ndim == 2:
+            return rows[:limit]
+        order = np.argsort(labels, kind="stable")
+        _, firsts, counts = np.unique(labels[order], return_index=True, return_counts=True)
+        turns = np.empty(len(rows), np.int64)
+        turns[order] = np.arange(len(rows)) - np.repeat(firsts, counts)
+        return rows[np.sort(np.lexsort((np.arange(len(rows)), turns))[:limit])]
+
     def digest(self, split: Split, rows: Rows) -> str:
         """Hash of everything that decides `rows` of a split: classes, names, sizes and labels, and
         of microworld the manifests."""

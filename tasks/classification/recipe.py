@@ -101,6 +101,12 @@ class ClassificationRecipe(TaskRecipe):
     predictions: PredictionsRecipe = PredictionsRecipe.model_validate({})
 
     @model_validator(mode="after")
+    def _nothing_is_ignored(self) -> Self:
+        if self.protocol == "frozen" and self.train.max_steps is not None:
+            raise ValueError("a probe is not trained by steps: leave --max-steps out")
+        return self
+
+    @model_validator(mode="after")
     def _selection_is_free(self) -> Self:
         if not self.data.join_selection or self.protocol != "frozen":
             return self

@@ -66,6 +66,11 @@ class Classification(Task):
         found = PUBLICATIONS.get(recipe.data.name)
         return self.primary if found is None else found.figure
 
+    def variant(self, recipe: ClassificationRecipe) -> str:
+        labels = recipe.data.labels if recipe.data.name == "microworld" else ""
+        probe = recipe.probe.kind if recipe.protocol == "frozen" else ""
+        return ", ".join(word for word in (labels, probe) if word)
+
     def recipe_of(self, dataset: str) -> str:
         return dataset if dataset in OWN else "folder"
 

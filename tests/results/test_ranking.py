@@ -96,7 +96,7 @@ def test_what_cannot_be_compared_is_refused() -> None:
     other = [make("x", seed, steps=50) for seed in range(3)]
     with pytest.raises(ResultsError, match=r"recipe\.train\.steps: 100, 50"):
         rank(groups() | {"x": other})
-    with pytest.raises(ResultsError, match=r"seeds \[0, 1, 2\] against \[0, 1\]"):
+    with pytest.raises(ResultsError, match=r"`middle` has the seeds \[0, 1, 2\], `y` \[0, 1\]"):
         rank(groups() | {"y": group("y", 0.2)[:2]})
 
 

@@ -146,7 +146,7 @@ def test_scores_per_sample_give_the_error_of_the_mean_difference() -> None:
         ([make("mae", 0, task="depth")], "task: "),
         ([make("mae", 0, dataset="coco")], "dataset: "),
         ([make("mae", 0, scale="paper")], "scale: "),
-        ([make("mae", 1)], r"seeds \[0\] against \[1\]"),
+        ([make("mae", 1)], r"`simmim` has the seeds \[0\], `mae` \[1\]"),
         ([make("mae", 0, status="failed")], "failed"),
         ([make("mae", 0), make("dino", 1)], "mixes"),
         ([make("mae", 0), make("mae", 0)], "several records"),

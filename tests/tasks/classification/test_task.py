@@ -138,6 +138,28 @@ def test_copies_of_an_image_are_never_held_out(tmp_path: Path) -> None:
     assert len(kept) + len(held) == 40
 
 
+def test_a_limit_takes_classes_by_turns(tmp_path: Path) -> None:
+    given = recipe("smoke-folder", data={"root": str(folder(tmp_path)), "limit": 5})
+    data = opened(given, "test")
+    assert data.labels.tolist() == [0, 0, 0, 1, 1]
+    assert [data.name(k) for k in (0, 3)] == ["test/dark/0.png", "test/light/0.png"]
+
+
+def test_a_probe_has_no_steps_to_be_cut_short() -> None:
+    values = recipe().model_dump(mode="json")
+    values["train"]["max_steps"] = 2
+    load_resolved("classification", values)
+    with pytest.raises(RecipeError, match="--max-steps"):
+        load_resolved("classification", values | {"protocol": "frozen"})
+
+
+def test_results_of_label_sets_and_probes_are_told_apart() -> None:
+    task, given = Classification(), recipe(data={"labels": "novel"})
+    assert task.variant(given) == "novel"
+    assert task.variant(given.model_copy(update={"protocol": "frozen"})) == "novel, grid"
+    assert task.variant(recipe("smoke-folder")) == ""
+
+
 def test_join_takes_official_val_into_training(tmp_path: Path) -> None:
     root = folder(tmp_path, ("train", "val", "test"))
     apart = opened(recipe("smoke-folder", data={"root": str(root)}), "training")
