@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from tasks.classification import features
 from tasks.classification.augmentation import erasing, mixing
-from tasks.contract import DataInfo, Row, Term
+from tasks.contract import DataInfo, RecipeError, Row, Term
 from tasks.model import TaskModel
 
 if TYPE_CHECKING:
@@ -29,6 +29,9 @@ class Classifier(TaskModel):
 
     Batches hold what `ClassificationDataset.item` gives: `image` (B,3,H,W), `target` (B,) class
     numbers or (B,C) 1, -1 and 0, and in training `erase` (B,n,4).
+
+    Raises:
+        RecipeError: a feature for the probe that the encoder lacks, or too few kept scores.
     """
 
     backbone: Backbone
@@ -41,6 +44,19 @@ class Classifier(TaskModel):
         for name in backbone.unused_names("pooled"):
             backbone.get_parameter(name).requires_grad_(False)
         self.head = nn.Linear(backbone.pooled_width, self.classes)
+        if self.multi_label and recipe.predictions.keep < self.classes:
+            raise RecipeError(
+                f"average precision needs the scores of all {self.classes} classes: raise "
+                "`predictions.keep`"
+            )
+        if recipe.protocol == "frozen":
+            self._try_features()
+
+    @torch.inference_mode()
+    def _try_features(self) -> None:
+        """Find out now, and not after hours, whether the encoder has what the probe asks for."""
+        blank = torch.zeros(1, 3, *self.backbone.input_size, device=self.head.weight.device)
+        features.extract(self.backbone.eval(), blank, self.recipe.probe.features)
 
     def initialise(self, seed: int) -> None:
         generator = torch.Generator().manual_seed(seed)

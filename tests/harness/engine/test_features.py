@@ -19,6 +19,7 @@ from harness.features.feature_set import FeatureSet
 from harness.options import RunOptions
 from results import Record
 from tasks.classification.probing import ClassificationProbe
+from tasks.contract import RecipeError
 from tasks.model import TaskModel
 
 QUIET = Console(quiet=True)
@@ -192,6 +193,12 @@ def test_a_limit_is_said_before_anything_is_computed(
     with pytest.raises(UserError, match="more than the limit"):
         run(options(tmp_path, "features.limit_gb=0.00001"), QUIET)
     assert counted.images == 0
+
+
+def test_a_feature_that_the_encoder_lacks_leaves_no_record(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"has \d+ blocks"):
+        run(options(tmp_path, "probe.features=[mean@-99]"), QUIET)
+    assert not list(tmp_path.rglob("record.json"))
 
 
 def test_pose_trains_on_kept_features_as_on_images(
