@@ -83,7 +83,7 @@ def execute(
     probe = plan.probe
     if probe is not None:
         return _probed(plan, probe, model, proof, signals, console)
-    training, test = _training_data(plan), plan.datasets["test"]
+    training = _training_data(plan)
     if features.kept(plan, model) and training.fixed:
         training = features.remembered(plan, model, training, signals, console)
         test = features.remembered(plan, model, test, signals, console)
