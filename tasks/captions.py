@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
     from tasks.contract import TaskDataset
 
 PICTURED = 6
-_LINE = 16
+_LINE, _LETTER = 16, 6
 
 
 def captioned(words: list[tuple[int, str]], dataset: TaskDataset) -> Image.Image:
@@ -28,10 +29,12 @@ def captioned(words: list[tuple[int, str]], dataset: TaskDataset) -> Image.Image
         views = [item[key].transpose(1, 2, 0) for key in ("image", "other") if key in item]
         columns.append(np.concatenate(views))
     pixels = np.concatenate(columns, axis=1)
-    sheet = Image.new("RGB", (pixels.shape[1], pixels.shape[0] + _LINE), "white")
+    width = pixels.shape[1] // len(first)
+    texts = [wrap(text, width // _LETTER) or [""] for _, text in first]
+    height = pixels.shape[0] + _LINE * max(map(len, texts))
+    sheet = Image.new("RGB", (pixels.shape[1], height), "white")
     sheet.paste(Image.fromarray(np.ascontiguousarray(pixels)))
     pen = ImageDraw.Draw(sheet)
-    width = pixels.shape[1] // len(first)
-    for k, (_, text) in enumerate(first):
-        pen.text((k * width + 2, pixels.shape[0] + 2), text[: width // 6], fill="black")
+    for k, lines in enumerate(texts):
+        pen.text((k * width + 2, pixels.shape[0] + 2), "\n".join(lines), fill="black")
     return sheet
