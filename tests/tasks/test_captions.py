@@ -12,7 +12,7 @@ from tasks.captions import captioned
 
 class Grey:
     def item(self, index: int, rng: Any) -> dict[str, Any]:
-        return {"image": np.full((3, 20, 60), 99, np.uint8)}
+        return {"image": np.full((3, 20, 80), 99, np.uint8)}
 
 
 def test_long_words_are_wrapped_and_not_cut(monkeypatch: Any) -> None:
@@ -23,5 +23,5 @@ def test_long_words_are_wrapped_and_not_cut(monkeypatch: Any) -> None:
     words = [(0, "lamp/block, not dog/bar"), (1, "right")]
     sheet = captioned(words, Grey())  # type: ignore[arg-type]
     assert [" ".join(text.split()) for text in said] == [text for _, text in words]
-    assert all(len(line) <= 10 for text in said for line in text.splitlines())
-    assert sheet.size == (120, 20 + 16 * 3)
+    assert all(len(line) <= 13 for text in said for line in text.splitlines())
+    assert sheet.size == (160, 20 + 16 * 2)
