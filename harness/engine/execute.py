@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from harness.console import is_main_process
 from harness.engine import features, state
 from harness.engine.fit import fit, predict
@@ -16,10 +18,12 @@ from tasks.probe import Fixed
 
 if TYPE_CHECKING:
     from lightning.pytorch.loggers import Logger
+    from torch import Tensor
 
     from harness.console import Console
     from harness.engine.plan import Plan
     from harness.engine.signals import Signals
+    from harness.features.feature_set import FeatureSet
     from tasks.contract import Row, TaskDataset
     from tasks.model import TaskModel
     from tasks.probe import Probe
@@ -121,7 +125,7 @@ def _probed(
     }
     if not is_main_process():
         return Outcome([], [], 0, 0.0, proof)
-    found = {split: Fixed(sets[split].load(), dataset) for split, dataset in data.items()}
+    found = {split: Fixed(_loaded(sets[split]), dataset) for split, dataset in data.items()}
     training, selection = found["training"], found["selection"]
     began = time.monotonic()
     total = probe.steps(len(training.dataset), len(selection.dataset))
@@ -130,6 +134,12 @@ def _probed(
     rows = fitted.predict(found["test"].features)
     features.forget(plan)
     return Outcome(rows, [], 0, time.monotonic() - began, proof, fitted.choice)
+
+
+def _loaded(kept: FeatureSet) -> dict[str, Tensor]:
+    """All features of a split, on the GPU where there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return {name: feature.to(device) for name, feature in kept.load().items()}
 
 
 def build(plan: Plan) -> TaskModel:
