@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import sys
 import time
 import traceback
 from collections.abc import Iterator
@@ -163,7 +166,17 @@ def _follow(plan: Plan, signals: Signals, console: Console) -> NoReturn:
     except Exception as error:
         # The first process notices that this one is gone.
         traceback.print_exception(error)
-    raise SystemExit(0)
+    _leave()
+
+
+def _leave() -> NoReturn:
+    """End this process well. The interpreter's own way out destroys threads of torch's that may
+    still run, which aborts it now and then."""
+    for child in multiprocessing.active_children():
+        child.kill()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(0)
 
 
 def _state(plan: Plan) -> state.State | None:
