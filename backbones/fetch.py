@@ -74,15 +74,18 @@ def locate(name_or_path: str, progress: Progress | None = None) -> Located:
     raise unknown(name_or_path)
 
 
-def checkpoints() -> Path:
-    """Return the folder of fetched checkpoints: `checkpoints` under HARNESS_CACHE, or under
-    `harness` in the platform's cache folder."""
+def cache_root() -> Path:
+    """Return the cache folder: HARNESS_CACHE, or `harness` in the platform's cache folder."""
     if root := os.environ.get("HARNESS_CACHE"):
-        return Path(root).expanduser() / "checkpoints"
+        return Path(root).expanduser()
     if platform.system() == "Darwin":
-        return Path.home() / "Library" / "Caches" / "harness" / "checkpoints"
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "harness" / "checkpoints"
+        return Path.home() / "Library" / "Caches" / "harness"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
+
+
+def checkpoints() -> Path:
+    """Return the folder of fetched checkpoints in the cache."""
+    return cache_root() / "checkpoints"
 
 
 def own_folder() -> Path | None:

@@ -7,10 +7,9 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import results
 from harness import reopening
 from harness.errors import UserError
-from results import Record, ResultsError
+from results import Record
 from results.files import write_bytes
 
 if TYPE_CHECKING:
@@ -31,9 +30,7 @@ def gallery(path: Path, data_root: Path | None = None) -> Gallery:
             test data are others.
         RecipeError, DataError, UnknownNameError: the record's recipe or data cannot be had here.
     """
-    record = results.read(path)
-    if record.status != "finished":
-        raise ResultsError(f"`{path}` is of a run that is {record.status}: nothing to draw")
+    record = reopening.finished(path)
     rows = reopening.rows(record, path)
     task, dataset = reopening.test_data(record, path, data_root)
     return task.pictures(rows, dataset, title(record, len(dataset)))

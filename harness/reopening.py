@@ -6,12 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import plugins, recipes
-from results import Record, ResultsError, predictions
+from results import Record, ResultsError, predictions, read
 
 if TYPE_CHECKING:
     from tasks.contract import Row, Task
 
 PREDICTIONS = "predictions.parquet"
+
+
+def finished(path: Path) -> Record:
+    """The record of a finished run.
+
+    Raises:
+        ResultsError: the file cannot be read, or its run is not finished.
+    """
+    record = read(path)
+    if record.status != "finished":
+        raise ResultsError(f"`{path}` is of a run that is {record.status}: it has no predictions")
+    return record
 
 
 def test_data(record: Record, place: Path, data_root: Path | None = None) -> tuple[Task, Any]:
@@ -47,5 +59,5 @@ def rows(record: Record, place: Path) -> list[Row]:
         ResultsError: it names none, or the file is not the one that it names.
     """
     if PREDICTIONS not in record.files:
-        raise ResultsError(f"`{place}` names no `{PREDICTIONS}`: nothing to score")
+        raise ResultsError(f"`{place}` names no `{PREDICTIONS}`: it has no predictions")
     return predictions.read_rows(place.parent / PREDICTIONS, record.files[PREDICTIONS])

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import results
 from harness import reopening
-from results import Record, ResultsError
+from results import Record
 
 TOLERANCE = 1e-12
 """Room for sums in another order; metrics are pure functions of the predictions."""
@@ -80,9 +79,7 @@ def rescore(path: Path, data_root: Path | None = None) -> Rescored:
             test data are others.
         RecipeError, DataError, UnknownNameError: the record's recipe or data cannot be had here.
     """
-    record = results.read(path)
-    if record.status != "finished":
-        raise ResultsError(f"`{path}` is of a run that is {record.status}: nothing to score")
+    record = reopening.finished(path)
     task, dataset = reopening.test_data(record, path, data_root)
     rows = reopening.rows(record, path)
     evaluation = task.evaluate(rows, dataset)

@@ -38,8 +38,8 @@ class TaskModel(nn.Module, ABC):
     def features(self, batch: dict[str, Any], training: bool) -> dict[str, Tensor]:
         """What the encoder gives of the images, (B,...) each: what is kept of a fixed encoder.
 
-        Where it is implemented, `loss` and `predict` take it from `batch["features"]` if that is
-        there, and look at no image then.
+        A model that is trained by steps takes it from `batch["features"]` in `loss` and `predict`
+        if that is there, and looks at no image then; of others a probe takes it.
 
         Args:
             batch: with `image`.

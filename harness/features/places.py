@@ -13,9 +13,9 @@ IN_USE = "in-use"
 
 def cache() -> Path:
     """The cache folder: HARNESS_CACHE, or `harness` in the platform's cache folder."""
-    from backbones.fetch import checkpoints
+    from backbones.fetch import cache_root
 
-    return checkpoints().parent
+    return cache_root()
 
 
 def features() -> Path:

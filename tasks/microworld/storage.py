@@ -19,11 +19,9 @@ _VERIFIED = "verified.json"
 
 def default_root() -> Path:
     """Return the cache folder: `HARNESS_CACHE`, or the platform's cache folder."""
-    if root := os.environ.get("HARNESS_CACHE"):
-        return Path(root)
-    if platform.system() == "Darwin":
-        return Path.home() / "Library" / "Caches" / "harness"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "harness"
+    from backbones.fetch import cache_root
+
+    return cache_root()
 
 
 def libraries() -> dict[str, str]:

@@ -77,7 +77,7 @@ def test_what_cannot_be_drawn_is_said_in_one_line(
     data = found.data | {"test": found.data["test"] | {"sha256": "0" * 64}}
     hashes = found.files | {"predictions.parquet": "0" * 64}
     cases = {
-        "run that is interrupted: nothing to draw": {"status": "interrupted"},
+        "run that is interrupted: it has no predictions": {"status": "interrupted"},
         "their hash differs": {"data": data},
         "is not the file that its record names": {"files": hashes},
         "names no `predictions.parquet`": {"files": {}},
