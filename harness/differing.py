@@ -5,12 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from harness import reopening
 from harness.errors import UserError
 from harness.scores import place_of
 from results import Record
 from results.agreement import Agreement
+
+if TYPE_CHECKING:
+    from tasks.contract import Row, Task
 
 SHOWN = 16
 
@@ -36,32 +40,40 @@ def draw(
         (names[0], names[1], records[1], found.a_right_b_wrong),
         (names[1], names[0], records[0], found.b_right_a_wrong),
     )
-    written = []
+    written: list[Path] = []
+    opened: tuple[Task, Any] | None = None
     for right, wrong, runs, samples in cases:
         if not samples:
             continue
         (record,) = (run for run in runs if run.seed == found.seeds[0])
+        place = _place(record, output)
+        # Runs that are compared have the same test data.
+        opened = opened or reopening.test_data(record, place, data_root)
         path = folder / f"{_plain(right)}-right-{_plain(wrong)}-wrong.png"
-        _draw(record, samples[:SHOWN], output, path, data_root)
+        _draw(reopening.rows(record, place), samples[:SHOWN], opened, path)
         written.append(path)
     return written
 
 
-def _draw(
-    record: Record, samples: Sequence[int], output: Path, path: Path, data_root: Path | None
-) -> None:
-    from PIL import Image
-
-    from tasks.captions import PICTURED
-
+def _place(record: Record, output: Path) -> Path:
     place = place_of(record, output)
     if place is None:
         raise UserError(
             f"the run of `{record.backbone['name']}`, seed {record.seed}, does not lie below "
             f"`{output}`: give the folder of the runs with --output"
         )
-    by_sample = {int(row["sample"]): row for row in reopening.rows(record, place)}
-    task, dataset = reopening.test_data(record, place, data_root)
+    return place
+
+
+def _draw(
+    rows: Sequence[Row], samples: Sequence[int], opened: tuple[Task, Any], path: Path
+) -> None:
+    from PIL import Image
+
+    from tasks.captions import PICTURED
+
+    task, dataset = opened
+    by_sample = {int(row["sample"]): row for row in rows}
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_suffix(".part.png")
     # A task's picture has one line of samples, and no more than so many.
