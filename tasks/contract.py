@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -23,7 +23,7 @@ Split = Literal["training", "selection", "test"]
 SPLITS: tuple[Split, ...] = ("training", "selection", "test")
 
 Row = dict[str, Any]
-"""One prediction: flat, of numbers, strings and lists of numbers; `sample` is the index in the
+"""One prediction: flat, of numbers, strings, bytes and lists of these; `sample` is the index in the
 data set. Rows are stored as Parquet, so every row of a run has the same keys and types."""
 
 
@@ -49,6 +49,49 @@ class Term:
 
     total: Tensor
     count: Tensor
+
+    @property
+    def value(self) -> Tensor:
+        """The term, where this process sees the whole batch."""
+        return self.total / self.count
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """A term of a loss that is a function of sums over the whole batch, such as a root of them.
+
+    Attributes:
+        sums: (K,), which the engine adds up over the processes.
+        finish: the term as a function of the whole batch's sums, differentiable.
+    """
+
+    sums: Tensor
+    finish: Callable[[Tensor], Tensor]
+
+    @property
+    def value(self) -> Tensor:
+        """The term, where this process sees the whole batch."""
+        return self.finish(self.sums)
+
+
+@dataclass(frozen=True)
+class Note:
+    """A figure that is noted beside the loss and is no part of it: a quotient as in `Term`."""
+
+    total: Tensor
+    count: Tensor
+
+
+Loss = Mapping[str, Term | Pooled | Note]
+"""The terms that are added up to the loss, and what is noted beside them."""
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """An array whose first dimension differs from sample to sample, as a value of an item: a batch
+    holds a list of tensors in its place."""
+
+    values: np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
@@ -142,7 +185,8 @@ class TaskDataset(ABC):
 
     @abstractmethod
     def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
-        """Return the sample at `index`: arrays of fixed shapes, `image` (3,H,W) uint8 among them.
+        """Return the sample at `index`: arrays of fixed shapes, `image` (3,H,W) uint8 among them,
+        or `Ragged` ones.
 
         It depends on nothing but its arguments. With a generator it is augmented for training,
         with None it is as evaluation sees it.

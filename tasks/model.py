@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from backbones import Backbone
-    from tasks.contract import Row, Term
+    from tasks.contract import Loss, Row
 
 
 class TaskModel(nn.Module, ABC):
@@ -27,8 +27,11 @@ class TaskModel(nn.Module, ABC):
         super().__init__()
         self.backbone = backbone
 
-    def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
-        """Named terms whose quotients are added up to the loss; in training mode."""
+    def loss(self, batch: dict[str, Any]) -> Loss:
+        """Named terms that are added up to the loss, and what is noted beside them.
+
+        In training mode; in evaluation mode too where the recipe asks for the loss on held-out
+        samples: then of items without augmentation, and nothing is updated."""
         raise NotImplementedError(f"{type(self).__name__} is not trained")
 
     @abstractmethod

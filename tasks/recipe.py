@@ -232,6 +232,16 @@ class FeaturesRecipe(Section):
     batch_size: Count = Field(64, description="images that go through the encoder together")
 
 
+class DynamicsRecipe(Section):
+    """How training is watched. None of it changes a number."""
+
+    bins: Count = Field(50, description="equal parts of the steps over which terms are averaged")
+    points: Annotated[int, Field(ge=0)] = Field(
+        0, description="times at which the loss of held-out samples is taken, without gradient"
+    )
+    samples: Count = Field(32, description="of the selection split, its first ones")
+
+
 class TaskRecipe(Section):
     """What every task's recipe has."""
 
@@ -253,4 +263,9 @@ class TaskRecipe(Section):
     train: TrainRecipe
     features: FeaturesRecipe = Field(
         FeaturesRecipe.model_validate({}), json_schema_extra=FREE, description="of `frozen`"
+    )
+    dynamics: DynamicsRecipe = Field(
+        DynamicsRecipe.model_validate({}),
+        json_schema_extra=FREE,
+        description="of training by steps",
     )

@@ -11,17 +11,18 @@ from lightning.pytorch import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 
-from harness.engine import collective, optimizer
+from harness.engine import collective, losses, optimizer
 from harness.engine.ema import Average
 from harness.engine.order import batch_key
 from harness.engine.signals import HANDLED
 from harness.engine.state import State
 from harness.errors import Interrupted, RunFailed
+from tasks.contract import Note
 
 if TYPE_CHECKING:
     from harness.engine.schedule import Schedule
     from harness.engine.signals import Signals
-    from tasks.contract import Row, Term
+    from tasks.contract import Row
     from tasks.model import TaskModel
     from tasks.recipe import TaskRecipe
 
@@ -76,6 +77,7 @@ class Training(LightningModule):
         self._read_every = 1
         self._pending: list[tuple[int, Tensor]] = []
         self._terms: list[str] = []
+        self._trained: list[str] = []
         self._average: Average | None = None
         if state is not None:
             model.load_state_dict(state["model"])
@@ -119,26 +121,11 @@ class Training(LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         self.model.set_sample_keys(batch["sample_key"])
         terms = self.model.loss(batch | {"batch_key": batch_key(self.seed, self.step)})
-        counts = self._share(terms)
-        world = collective.world_size()
-        # Gradients are averaged over processes, hence the factor.
-        losses = [
-            term.total * world / count for term, count in zip(terms.values(), counts, strict=True)
-        ]
-        return torch.stack(losses).sum()
-
-    def _share(self, terms: dict[str, Term]) -> Tensor:
-        """Counts of the whole batch; on the way, its terms and whether a signal came are noted."""
+        shared = losses.share(terms, [float(self.signals.received == n) for n in HANDLED])
         self._terms = list(terms)
-        counts = torch.stack([torch.as_tensor(t.count).to(t.total) for t in terms.values()])
-        totals = torch.stack([term.total.detach() for term in terms.values()])
-        # A column a signal, so that the sum over processes still tells which one came.
-        came = counts.new_tensor([float(self.signals.received == number) for number in HANDLED])
-        shared = collective.sum_over_processes(torch.cat([counts.detach(), totals, came]))
-        counts, totals = shared[: len(terms)], shared[len(terms) : 2 * len(terms)]
-        came = shared[2 * len(terms) :]
-        self._pending.append((self.step, torch.cat([totals / counts, came])))
-        return counts
+        self._trained = [name for name, term in terms.items() if not isinstance(term, Note)]
+        self._pending.append((self.step, torch.cat([shared.noted, shared.flags])))
+        return shared.loss
 
     def on_train_batch_end(self, outputs: Any, batch: dict[str, Any], batch_idx: int) -> None:
         self.step += 1
@@ -161,12 +148,13 @@ class Training(LightningModule):
         signum = 0
         for step, noted in self._pending:
             figures = noted.tolist()
-            terms, came = figures[: -len(HANDLED)], figures[-len(HANDLED) :]
-            loss = sum(terms)
+            terms = dict(zip(self._terms, figures[: -len(HANDLED)], strict=True))
+            came = figures[-len(HANDLED) :]
+            loss = sum(terms[name] for name in self._trained)
             if loss != loss or loss in (float("inf"), float("-inf")):
                 raise RunFailed("the loss is not finite", step)
             row = {"step": step, "lr": self.schedule(step), "loss": loss}
-            row |= dict(zip(self._terms, terms, strict=True)) if len(terms) > 1 else {}
+            row |= terms if len(terms) > 1 else {}
             self.curves.append(row)
             if self.trainer.loggers and (step % 10 == 0 or step + 1 == self.stop):
                 for logger in self.trainer.loggers:

@@ -11,9 +11,10 @@ from types import FrameType
 from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+import torch
+from torch.utils.data import DataLoader, Dataset, default_collate
 
-from tasks.contract import DataError, TaskDataset
+from tasks.contract import DataError, Ragged, TaskDataset
 
 Visit = tuple[int, int]
 """(epoch, index): one visit to a sample."""
@@ -118,6 +119,15 @@ class Items(Dataset[dict[str, Any]]):
         return self.dataset.item(index, None) | {"index": index}
 
 
+def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """A batch: values stacked, those that are `Ragged` as a list of tensors."""
+    ragged = [name for name, value in items[0].items() if isinstance(value, Ragged)]
+    lists = {name: [torch.from_numpy(item[name].values) for item in items] for name in ragged}
+    rest = [{name: item[name] for name in item if name not in lists} for item in items]
+    stacked: dict[str, Any] = default_collate(rest)
+    return stacked | lists
+
+
 class Feed:
     """The batches of a data set, in the order of `batches`, whatever the number of workers.
 
@@ -137,6 +147,7 @@ class Feed:
             dataset,
             batch_sampler=batches,
             num_workers=workers,
+            collate_fn=collate,
             worker_init_fn=_quiet_worker if workers else None,
             pin_memory=pin_memory,
             prefetch_factor=4 if workers else None,

@@ -7,9 +7,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from tasks.contract import Ragged
+
 
 def equal(a: Any, b: Any) -> bool:
     """Whether nested structures of arrays, tensors and plain values are the same, bit for bit."""
+    if isinstance(a, Ragged):
+        return isinstance(b, Ragged) and equal(a.values, b.values)
     if isinstance(a, dict):
         return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):

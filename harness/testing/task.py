@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch.utils.data import default_collate
 
 from backbones.conformity import holds
+from harness.engine.order import collate
 from harness.testing.rules import equal
-from tasks.contract import SPLITS, DataError, TaskDataset
+from tasks.contract import SPLITS, DataError, Note, Ragged, TaskDataset
 
 if TYPE_CHECKING:
     from backbones import Backbone
@@ -80,7 +80,15 @@ def _check_dataset(dataset: TaskDataset) -> None:
 def _same_shapes(a: dict[str, Any], b: dict[str, Any]) -> None:
     holds(a.keys() == b.keys(), "items have the same keys")
     for key, value in a.items():
+        if isinstance(value, Ragged):
+            _same_but_first(key, value, b[key])
+            continue
         holds(np.shape(value) == np.shape(b[key]), f"`{key}` has a fixed shape")
+
+
+def _same_but_first(key: str, a: Ragged, b: Any) -> None:
+    ragged = isinstance(b, Ragged) and a.values.shape[1:] == b.values.shape[1:]
+    holds(ragged, f"`{key}` has fixed dimensions but for the first")
 
 
 def _check_permuted(dataset: TaskDataset) -> None:
@@ -100,12 +108,13 @@ def _check_loss(model: TaskModel, dataset: TaskDataset) -> None:
     batch = _batch(dataset, range(min(BATCH, len(dataset))), _rng(0))
     model.set_sample_keys(batch["index"])
     terms = model.loss(batch | {"batch_key": 0})
-    holds(len(terms) > 0, "loss names its terms")
-    loss = torch.stack([term.total / term.count for term in terms.values()]).sum()
+    holds(any(not isinstance(t, Note) for t in terms.values()), "loss names its terms")
+    trained = [term for term in terms.values() if not isinstance(term, Note)]
+    loss = torch.stack([term.value for term in trained]).sum()
     holds(bool(loss.isfinite()), "the loss is finite")
     torch.autograd.backward(loss)
-    trained = [p for p in model.parameters() if p.requires_grad]
-    holds(any(p.grad is not None and bool(p.grad.any()) for p in trained), "gradients flow")
+    learning = [p for p in model.parameters() if p.requires_grad]
+    holds(any(p.grad is not None and bool(p.grad.any()) for p in learning), "gradients flow")
     model.zero_grad(set_to_none=True)
 
 
@@ -157,8 +166,7 @@ def _check_constant(model: TaskModel, dataset: TaskDataset, labelled: bool) -> N
 
 def _batch(dataset: TaskDataset, indices: range, rng: np.random.Generator | None) -> dict[str, Any]:
     items = [dataset.item(index, rng) | {"index": index, "sample_key": index} for index in indices]
-    batch: dict[str, Any] = default_collate(items)
-    return batch
+    return collate(items)
 
 
 def _rng(seed: int) -> np.random.Generator:

@@ -1,0 +1,1 @@
+"""Objects in an image: their boxes, masks and classes."""
