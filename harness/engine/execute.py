@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -39,6 +39,7 @@ class Outcome:
     Attributes:
         rows: predictions on the test split, by sample.
         curves: a row a training step.
+        held_out: a row a time at which the loss of held-out samples was taken.
         steps: optimiser steps that this process executed.
         train_seconds: time that all steps took, those of interrupted processes included.
         encoder: hashes of the encoder at step 0, of the trainer's and of the file's; None where
@@ -52,6 +53,7 @@ class Outcome:
     train_seconds: float
     encoder: dict[str, str | bool] | None
     choice: dict[str, Any] | None = None
+    held_out: list[dict[str, float]] = field(default_factory=list)
 
 
 def execute(
@@ -102,7 +104,9 @@ def execute(
     model.load_state_dict(last["model"] if average is None else average["values"])
     rows = predict(plan, model, test, signals, console)
     proof = _proof(plan, last["encoder_sha256"], in_file)
-    return Outcome(rows, last["curves"], steps, last["seconds"], proof)
+    return Outcome(
+        rows, last["curves"], steps, last["seconds"], proof, held_out=last.get("held_out", [])
+    )
 
 
 def _probed(

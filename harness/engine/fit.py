@@ -16,6 +16,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 from harness.engine import collective, state
+from harness.engine.held_out import HeldOut
 from harness.engine.module import Training, Watch
 from harness.engine.order import Batches, Feed, Items, Share, Visits
 from harness.engine.schedule import Schedule
@@ -126,6 +127,7 @@ def fit(
             signals,
             Watch(lambda: None, lambda _, figures: advance(1, **figures), lambda _: None, on_save),
             start,
+            HeldOut(plan.datasets["selection"], plan.recipe, plan.stop),
         )
         if carrier.world_size > 1:
             collective.with_global_statistics(model)

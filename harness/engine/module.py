@@ -20,6 +20,7 @@ from harness.errors import Interrupted, RunFailed
 from tasks.contract import Note
 
 if TYPE_CHECKING:
+    from harness.engine.held_out import HeldOut
     from harness.engine.schedule import Schedule
     from harness.engine.signals import Signals
     from tasks.contract import Row
@@ -62,12 +63,17 @@ class Training(LightningModule):
         signals: Signals,
         watch: Watch,
         state: State | None = None,
+        held_out: HeldOut | None = None,
     ) -> None:
         super().__init__()
         self.model, self.recipe, self.schedule = model, recipe, schedule
         self.stop, self.seed, self.signals, self.watch = stop, seed, signals, watch
         self.step: int = 0 if state is None else state["step"]
         self.curves: list[dict[str, float]] = [] if state is None else state["curves"]
+        self.held_out_curves: list[dict[str, float]] = (
+            [] if state is None else state.get("held_out", [])
+        )
+        self._held_out = held_out
         self.encoder_sha256: str | None = None if state is None else state["encoder_sha256"]
         self.rows: list[Row] = []
         # A run that is cut short is a trial, which is interrupted more often than it ends.
@@ -108,6 +114,9 @@ class Training(LightningModule):
             self._average.restore(state["average"])
 
     def on_train_epoch_start(self) -> None:
+        self._train()
+
+    def _train(self) -> None:
         self.model.train()
         if self.recipe.protocol == "frozen" and self.model.backbone is not None:
             self.model.backbone.eval()
@@ -131,6 +140,10 @@ class Training(LightningModule):
         self.step += 1
         if self._average is not None:
             self._average.update(self.model)
+        if self._held_out is not None and self._held_out.due(self.step):
+            figures = self._held_out.measure(self.model, self.device)
+            self.held_out_curves.append({"step": self.step - 1} | figures)
+            self._train()
         last = self.step == self.stop
         due = self.step % self.state_every == 0
         signum = 0
@@ -172,6 +185,7 @@ class Training(LightningModule):
             "precision": self.trainer.precision_plugin.state_dict(),
             "average": None if self._average is None else self._average.state(),
             "curves": self.curves,
+            "held_out": self.held_out_curves,
             "encoder_sha256": self.encoder_sha256,
         }
 

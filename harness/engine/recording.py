@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import results
 from harness import recipes
-from harness.engine import surroundings
+from harness.engine import dynamics, surroundings
 from harness.engine.logging import run_id
 from results import Record, predictions
 
@@ -124,6 +124,11 @@ def write_outputs(plan: Plan, outcome: Outcome, evaluation: Evaluation) -> Files
         ),
         "curves.csv": predictions.write_curves(outcome.curves, folder / "curves.csv"),
     }
+    if outcome.curves:
+        bins = plan.recipe.dynamics.bins
+        files["dynamics.parquet"] = predictions.write_columns(
+            dynamics.table(outcome.curves, outcome.held_out, bins), folder / "dynamics.parquet"
+        )
     if evaluation.resampled is not None:
         drawn = {"sample": list(range(len(evaluation.resampled)))}
         files["resampled.parquet"] = predictions.write_columns(

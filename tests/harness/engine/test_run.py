@@ -24,7 +24,7 @@ from harness.engine.plan import _folder
 from harness.engine.run import run
 from harness.errors import Interrupted, RunFailed, UserError
 from results import Record, ResultsError, Table
-from tasks.contract import Term
+from tasks.contract import Loss
 from tests.harness.engine import toy
 
 QUIET = Console(quiet=True)
@@ -120,9 +120,9 @@ def test_an_interrupted_run_continues_to_the_same_bits(
     options = toy.options(tmp_path / "broken", *sets)
     plain, calls = toy.ToyModel.loss, 0
 
-    def with_signal(self: toy.ToyModel, batch: dict[str, Any]) -> dict[str, Term]:
+    def with_signal(self: toy.ToyModel, batch: dict[str, Any]) -> Loss:
         nonlocal calls
-        calls += 1
+        calls += self.training
         if calls == 12:
             os.kill(os.getpid(), signal.SIGTERM)
         return plain(self, batch)
@@ -305,9 +305,9 @@ def test_a_loss_that_is_not_finite_fails_with_the_step(
 ) -> None:
     plain, calls = toy.ToyModel.loss, 0
 
-    def broken(self: toy.ToyModel, batch: dict[str, Any]) -> dict[str, Term]:
+    def broken(self: toy.ToyModel, batch: dict[str, Any]) -> Loss:
         nonlocal calls
-        calls += 1
+        calls += self.training
         terms = plain(self, batch)
         if calls == 9:
             terms["squared"] = replace(

@@ -22,7 +22,19 @@ from harness.console import Console
 from harness.engine import state
 from harness.engine.run import run
 from harness.options import RunOptions
-from tasks.contract import DataInfo, Evaluation, Metric, Row, Split, Task, TaskDataset, Term
+from tasks.contract import (
+    DataInfo,
+    Evaluation,
+    Loss,
+    Metric,
+    Note,
+    Pooled,
+    Row,
+    Split,
+    Task,
+    TaskDataset,
+    Term,
+)
 from tasks.model import TaskModel
 from tasks.recipe import TaskRecipe
 
@@ -89,11 +101,13 @@ class ToyModel(TaskModel):
             torch.manual_seed(seed)
             self.head.reset_parameters()
 
-    def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
+    def loss(self, batch: dict[str, Any]) -> Loss:
         out = self.head(self.backbone(self.pixels(batch)))[:, 0]
         error = (out - batch["target"]) ** 2 * batch["weight"]
         return {
             "squared": Term(error.sum(), batch["weight"].sum()),
+            "weight": Note(batch["weight"].sum(), torch.tensor(len(out))),
+            "spread": Pooled(torch.stack([out.square().sum(), torch.tensor(len(out))]), _spread),
             "size": Term(0.01 * out.square().sum(), torch.tensor(len(out))),
         }
 
@@ -102,6 +116,10 @@ class ToyModel(TaskModel):
         return [
             {"sample": int(i), "value": float(v)} for i, v in zip(batch["index"], out, strict=True)
         ]
+
+
+def _spread(sums: Tensor) -> Tensor:
+    return 0.1 * (sums[0] / sums[1] + 1e-3).sqrt()
 
 
 class ToyData(TaskDataset):
@@ -179,7 +197,7 @@ def main() -> None:
     output, devices, pause, *sets = sys.argv[1:]
     plain = ToyModel.loss
 
-    def slow(self: ToyModel, batch: dict[str, Any]) -> dict[str, Term]:
+    def slow(self: ToyModel, batch: dict[str, Any]) -> Loss:
         time.sleep(float(pause))
         return plain(self, batch)
 
