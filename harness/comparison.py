@@ -9,6 +9,7 @@ from typing import Any
 
 from harness import differing
 from harness.comparing import Filters, sides
+from harness.curves import Curves, between
 from harness.errors import UserError
 from harness.scores import Columns, by_sample, scores_of
 from results import Record
@@ -70,6 +71,15 @@ class Compared:
             runs = self.groups[a], self.groups[b]
             written += differing.draw((a, b), runs, found, self.output, folder, data_root)
         return written
+
+    def curves(self) -> list[Curves]:
+        """The losses of each pair while they were trained.
+
+        Raises:
+            UserError, ResultsError: they cannot be had, or have other terms.
+        """
+        groups = dict(self.groups)
+        return [between(pair.a, pair.b, groups, self.output) for pair in self.ranking.pairs]
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""

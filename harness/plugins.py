@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 TASKS: dict[str, str] = {
     "pose": "tasks.pose.task:Pose",
     "classification": "tasks.classification.task:Classification",
+    "depth": "tasks.depth.task:Depth",
+    "detection": "tasks.detection.task:Detection",
     "pretraining": "tasks.pretraining.task:Pretraining",
     "supervised_pretraining": "tasks.pretraining.supervised.task:SupervisedPretraining",
     "contrastive_pretraining": "tasks.pretraining.contrastive.task:ContrastivePretraining",

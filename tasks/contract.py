@@ -232,6 +232,8 @@ class Task(ABC):
         datasets: name -> one line on what it is, `microworld` first.
         groups: name -> data sets that are run together under it, each in a folder of its name.
         Recipe: the settings, a frozen model.
+        ratios: name -> terms of the loss whose sum is divided by that of others, where curves are
+            compared.
         one_process: whether a sample's loss depends on the others of the batch, so that training
             cannot be shared.
     """
@@ -242,6 +244,7 @@ class Task(ABC):
     recipes: ClassVar[Path]
     datasets: ClassVar[dict[str, str]]
     groups: ClassVar[dict[str, tuple[str, ...]]] = {}
+    ratios: ClassVar[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {}
     Recipe: ClassVar[type[TaskRecipe]]
     one_process: ClassVar[bool] = False
 

@@ -33,6 +33,10 @@ def compare(
         Path | None,
         typer.Option(metavar="DIR", help="Draw images that one has right and another wrong."),
     ] = None,
+    curves: Annotated[
+        bool,
+        typer.Option("--curves", help="Compare the terms of the loss over the training, and draw."),
+    ] = False,
     output: Runs = Path("runs"),
     results: Results = None,
     data_root: DataRoot = None,
@@ -41,6 +45,7 @@ def compare(
     """Compare encoders, paired by seed and, where the runs lie below the folder of the runs, by
     test image: every difference with its 95 % interval, ranks where they are separated, and where
     scores are right or wrong, the images that they differ on."""
+    from harness.cli import curve_text
     from harness.cli.output import as_json
     from harness.comparing import Filters
     from harness.comparison import compared
@@ -50,10 +55,14 @@ def compare(
     filters = Filters(dataset, scale, protocol, tuple(where or ()))
     found = compared(table.records(task), encoders, filters, output)
     drawn = [] if pictures is None else found.draw(pictures, data_root)
+    trained = found.curves() if curves else []
+    drawn += [curve_text.write(each, pictures or output / "curves") for each in trained]
     if json:
-        typer.echo(as_json(found.as_dict() | {"pictures": [str(path) for path in drawn]}))
+        extra = {"curves": [each.as_dict() for each in trained]} if curves else {}
+        paths = {"pictures": [str(path) for path in drawn]}
+        typer.echo(as_json(found.as_dict() | extra | paths))
         return
-    typer.echo(_text(found))
+    typer.echo("\n\n".join([_text(found), *map(curve_text.text, trained)]))
     for path in drawn:
         typer.echo(f"picture: `{path}`")
 
