@@ -32,7 +32,7 @@ def late(t: float) -> float:
 
 
 def test_areas_are_means_over_their_span() -> None:
-    curve = curves._curve(table(200, 50, loss=falling), "training", "loss")
+    curve = curves._curve(table(200, 40, loss=falling), "training", "loss")
     assert curve.area("all") == pytest.approx(1.5)
     assert curve.area("first 25 %") == pytest.approx(2 - 0.125)
     assert curve.area("last 10 %") == pytest.approx(2 - 0.95)
