@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -39,10 +40,7 @@ def resolve(options: RunOptions) -> TaskRecipe:
             "data set", options.dataset, list(task.datasets), "harness list datasets"
         )
     path = recipe_file(options)
-    values = _read(path)
-    for key, value in _from_options(options).items():
-        _assign(values, key, value)
-    _set(values, options.sets)
+    values = overridden(_read(path), options)
     named = values.get("data", {}).get("name")
     # Of data sets that share their recipes the file names one.
     if options.dataset and named and task.recipe_of(named) == task.recipe_of(options.dataset):
@@ -58,6 +56,19 @@ def resolve(options: RunOptions) -> TaskRecipe:
             f"`{path.name}` is of scale `{recipe.scale}`: leave --scale {options.scale} out"
         )
     return recipe
+
+
+def overridden(values: dict[str, Any], options: RunOptions) -> dict[str, Any]:
+    """A recipe's values with what the options and `--set` say in place of some.
+
+    Raises:
+        RecipeError: a `--set` that cannot be read.
+    """
+    changed: dict[str, Any] = copy.deepcopy(values)
+    for key, value in _from_options(options).items():
+        _assign(changed, key, value)
+    _set(changed, options.sets)
+    return changed
 
 
 def recipe_file(options: RunOptions) -> Path:

@@ -175,6 +175,23 @@ class Gallery:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Published:
+    """A model that was published whole: its encoder and the task's own layers.
+
+    Attributes:
+        model: as published.
+        recipe: the one asked for, with what follows from the file.
+        figures: metric -> the published figure on the recipe's data; empty where none is known.
+        notes: what has to be known of these figures, a line each.
+    """
+
+    model: TaskModel
+    recipe: Any
+    figures: dict[str, float]
+    notes: tuple[str, ...] = ()
+
+
 class TaskDataset(ABC):
     """A map-style data set; picklable, so that loader workers may have it."""
 
@@ -232,6 +249,8 @@ class Task(ABC):
         datasets: name -> one line on what it is, `microworld` first.
         groups: name -> data sets that are run together under it, each in a folder of its name.
         Recipe: the settings, a frozen model.
+        of_data: sections of the recipe that are of the data, and not of the network or its
+            training: what evaluation on another data set changes.
         ratios: name -> terms of the loss whose sum is divided by that of others, where curves are
             compared.
         one_process: whether a sample's loss depends on the others of the batch, so that training
@@ -246,6 +265,7 @@ class Task(ABC):
     groups: ClassVar[dict[str, tuple[str, ...]]] = {}
     ratios: ClassVar[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {}
     Recipe: ClassVar[type[TaskRecipe]]
+    of_data: ClassVar[tuple[str, ...]] = ("data",)
     one_process: ClassVar[bool] = False
 
     @abstractmethod
@@ -314,6 +334,17 @@ class Task(ABC):
             RecipeError: the encoder and the recipe do not go together.
         """
         return recipe, ()
+
+    def published(self, checkpoint: Path, recipe: Any) -> Published:
+        """The published model in a checkpoint file.
+
+        Raises:
+            LoadError: the file is not read as one.
+            RecipeError: the task knows no published models.
+        """
+        raise RecipeError(
+            f"the task `{self.name}` reads no published models: give the folder of a run"
+        )
 
     def prepare(self, recipe: Any, progress: Any = None) -> None:  # noqa: B027
         """Make what `dataset` reads, where it can be made; `progress(done, total)` is called."""

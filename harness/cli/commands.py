@@ -32,6 +32,9 @@ COMMANDS: dict[str, Command] = {
     "pretrain": Command("harness.cli.pretrain:app", "Pre-train an encoder, verify a shipped one."),
     "results": Command("harness.cli.results:app", "List, show, export or rebuild results."),
     "compare": Command("harness.cli.compare:compare", "Say whether encoders really differ."),
+    "evaluate": Command(
+        "harness.cli.evaluate:evaluate", "Measure a trained or published model, without training."
+    ),
     "rescore": Command("harness.cli.results:rescore", "Compute metrics anew from predictions."),
     "report": Command("harness.cli.results:report", "Write the leaderboard from the table."),
     "version": Command("harness.cli.version:version", "Print the version."),

@@ -8,7 +8,7 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from lightning.pytorch import Trainer
@@ -23,16 +23,33 @@ from harness.engine.schedule import Schedule
 from harness.engine.state import State
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from harness.console import Console
     from harness.engine.plan import Plan
     from harness.engine.signals import Signals
+    from harness.options import RunOptions
     from tasks.contract import Row, TaskDataset
     from tasks.model import TaskModel
+    from tasks.recipe import TaskRecipe
 
 PRECISION = {"32": "32-true", "bf16": "bf16-mixed", "16": "16-mixed"}
 
 
-def workers(plan: Plan) -> int:
+class Work(Protocol):
+    """What carrying a model over data needs to know."""
+
+    @property
+    def recipe(self) -> TaskRecipe: ...
+
+    @property
+    def options(self) -> RunOptions: ...
+
+    @property
+    def folder(self) -> Path: ...
+
+
+def workers(plan: Work) -> int:
     """Loader processes: as asked, else one core is left to the training itself."""
     asked = plan.options.workers
     return asked if asked is not None else min(8, max(1, (os.cpu_count() or 1) - 1))
@@ -60,7 +77,7 @@ def quiet_lightning() -> Iterator[None]:
                 log.setLevel(level)
 
 
-def trainer(plan: Plan, loggers: list[Logger], steps: int) -> Trainer:
+def trainer(plan: Work, loggers: list[Logger], steps: int) -> Trainer:
     """A Lightning trainer for `steps` steps, with nothing in it that the engine does itself."""
     devices = plan.options.devices or 1
     strategy: str | Strategy = "auto"
@@ -147,7 +164,7 @@ def fit(
 
 
 def predict(
-    plan: Plan, model: TaskModel, dataset: TaskDataset, signals: Signals, console: Console
+    plan: Work, model: TaskModel, dataset: TaskDataset, signals: Signals, console: Console
 ) -> list[Row]:
     """Predictions for each sample of `dataset` once, by sample; empty on all processes but 0."""
     with quiet_lightning(), console.phase("evaluate", len(dataset), "samples") as advance:

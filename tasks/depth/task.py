@@ -54,6 +54,7 @@ class Depth(Task):
         "folder": "pairs of image and depth map (16-bit PNG or NPY), the unit given",
     }
     Recipe: ClassVar[type[TaskRecipe]] = DepthRecipe
+    of_data: ClassVar[tuple[str, ...]] = ("data", "measure", "test", "predictions")
 
     def dataset(self, recipe: DepthRecipe, split: Split) -> DepthDataset:
         from tasks.depth.data import DepthDataset

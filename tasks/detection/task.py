@@ -57,6 +57,7 @@ class Detection(Task):
         "localisation / classification": (("rpn_box", "box"), ("rpn_class", "class")),
     }
     Recipe: ClassVar[type[TaskRecipe]] = DetectionRecipe
+    of_data: ClassVar[tuple[str, ...]] = ("data", "evaluation", "predictions")
 
     def dataset(self, recipe: DetectionRecipe, split: Split) -> DetectionDataset:
         from tasks.detection.data import DetectionDataset

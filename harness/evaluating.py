@@ -1,0 +1,214 @@
+"""A trained model measured on test data: one of ours, or one that was published whole."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import results
+from harness import plugins, recipes
+from harness.console import totals
+from harness.engine import state, surroundings
+from harness.errors import UserError
+from results import Record, predictions
+from tasks.contract import DataError, DataInfo, Published
+
+if TYPE_CHECKING:
+    from backbones import Backbone
+    from harness.console import Console
+    from harness.options import RunOptions
+    from tasks.contract import Evaluation, Row, Task, TaskDataset
+    from tasks.recipe import TaskRecipe
+
+RECORD = "record.json"
+RECORDED = "beside ours: what the run's own record says"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """What was measured.
+
+    Attributes:
+        evaluation: the figures.
+        published: metric -> the published figure, or of a run that is measured as it was before
+            the recorded one, where one is known.
+        notes: what has to be known of them.
+        about: model, data and recipe, JSON-able.
+        folder: where predictions and `evaluation.json` lie.
+    """
+
+    evaluation: Evaluation
+    published: dict[str, float]
+    notes: tuple[str, ...]
+    about: dict[str, Any]
+    folder: Path
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON, and for the file beside the predictions."""
+        metrics = {name: asdict(metric) for name, metric in self.evaluation.metrics.items()}
+        return self.about | {
+            "primary": self.evaluation.primary,
+            "metrics": metrics,
+            "published": self.published,
+            "notes": list(self.notes),
+            "evaluator": self.evaluation.evaluator,
+        }
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What prediction needs: see `harness.engine.fit.Work`."""
+
+    recipe: TaskRecipe
+    options: RunOptions
+    folder: Path
+
+
+def evaluate(
+    checkpoint: Path, options: RunOptions, console: Console, encoder: str | None = None
+) -> Evaluated:
+    """Measure a model on a test split, without training.
+
+    Args:
+        checkpoint: folder of a finished run, its record, or a published model's file.
+        options: task, data set, scale, overrides; outcomes are written below `output`.
+        encoder: name or file of a run's encoder, where the record's name no longer leads to it.
+
+    Raises:
+        UserError, DataError, RecipeError, LoadError: what the user can mend.
+    """
+    from harness.engine.fit import predict
+    from harness.engine.signals import Signals
+
+    task = plugins.task(options.task)
+    record = _record_of(checkpoint)
+    if record is None:
+        recipe = recipes.resolve(replace(options, scale=options.scale or "paper"))
+        found = task.published(checkpoint, recipe)
+    else:
+        found = _own(task, *record, options, encoder)
+    console.note(f"model: {checkpoint}")
+    with console.phase(f"prepare {found.recipe.data.name}", None, "samples") as advance:
+        task.prepare(found.recipe, totals(advance))
+    dataset = task.dataset(found.recipe, "test")
+    if len(dataset) == 0:
+        raise DataError(f"the test split of `{found.recipe.data.name}` has no samples")
+    about = _about(checkpoint, task, found.recipe, dataset)
+    folder = options.output / task.name / about["evaluation"][:12]
+    with Signals() as signals:
+        work = _Work(found.recipe, options, folder)
+        rows = predict(work, found.model, dataset, signals, console)
+    evaluation = task.evaluate(rows, dataset)
+    measured = Evaluated(evaluation, found.figures, found.notes, about, folder)
+    _write(measured, task, rows, dataset)
+    return measured
+
+
+def _record_of(checkpoint: Path) -> tuple[Record, Path] | None:
+    """The record of one of our runs, and its folder; None of any other file."""
+    if checkpoint.is_dir():
+        checkpoint = checkpoint / RECORD
+    if not checkpoint.exists():
+        raise UserError(f"there is no `{checkpoint}`: give a model's file, or the folder of a run")
+    if checkpoint.name != RECORD:
+        return None
+    record = results.read(checkpoint)
+    if record.status != "finished":
+        raise UserError(f"the run of `{checkpoint}` is {record.status}: finish it first")
+    return record, checkpoint.parent
+
+
+def _own(
+    task: Task, record: Record, folder: Path, options: RunOptions, encoder: str | None
+) -> Published:
+    """A model of ours as it was after its last step."""
+    if record.task != task.name:
+        raise UserError(f"`{folder}` is a run of `{record.task}`: give --task {record.task}")
+    if record.control in ("constant", "untrained") or record.choice is not None:
+        what = f"the control {record.control}" if record.control else "a probe"
+        raise UserError(f"`{folder}` is of {what}, which leaves no trained network behind")
+    saved = state.read(folder, record.cell)
+    if saved is None:
+        raise UserError(f"`{folder}` has no {state.NAME}: the trained network is gone")
+    backbone = _encoder(record, encoder)
+    recipe, _ = task.fitted(_with_other_data(task, record, options), backbone)
+    info = DataInfo(**record.data["training"])
+    model = task.model(backbone, recipe, info)
+    average = saved["average"]
+    model.load_state_dict(saved["model"] if average is None else average["values"])
+    unchanged = recipe == task.fitted(recipes.load_resolved(task.name, record.recipe), backbone)[0]
+    if not unchanged:
+        return Published(model, recipe, {})
+    figures = {name: metric.value for name, metric in record.metrics.items()}
+    return Published(model, recipe, figures, (RECORDED,))
+
+
+def _encoder(record: Record, encoder: str | None) -> Backbone:
+    """The encoder of a run, as its file has it; the run's parameters take the place of its own."""
+    import backbones
+
+    recipe = recipes.load_resolved(record.task, record.recipe)
+    made = plugins.task(record.task).encoder(recipe, record.seed)
+    if made is not None:
+        return made
+    name = encoder or str(record.backbone["name"])
+    try:
+        found = backbones.load(
+            name,
+            input_size=recipe.backbone.input_size,
+            drop_last=recipe.backbone.drop_last,
+            arch=recipe.backbone.arch(),
+        )
+    except backbones.LoadError as error:
+        raise UserError(f"{error}; give the run's encoder with --backbone") from None
+    if found.spec.sha256 != record.backbone["sha256"]:
+        raise UserError(
+            f"`{name}` is not the file that the run began with: give that one with --backbone"
+        )
+    return found
+
+
+def _with_other_data(task: Task, record: Record, options: RunOptions) -> TaskRecipe:
+    """The run's recipe, or with another data set's sections in it."""
+    values = dict(record.recipe)
+    if options.dataset not in (None, record.dataset):
+        scale = options.scale or recipes.load_resolved(task.name, record.recipe).scale
+        other = replace(options, sets=(), scale=scale)
+        there = recipes.resolve(other).model_dump(mode="json")
+        values |= {section: there[section] for section in task.of_data if section in there}
+    return recipes.load_resolved(task.name, recipes.overridden(values, options))
+
+
+def _about(
+    checkpoint: Path, task: Task, recipe: TaskRecipe, dataset: TaskDataset
+) -> dict[str, Any]:
+    """What was measured on what, and a hash of it."""
+    file = checkpoint / RECORD if checkpoint.is_dir() else checkpoint
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    about = {
+        "task": task.name,
+        "task_version": task.version,
+        "checkpoint": {"name": file.name, "sha256": digest},
+        "data": dataset.info.sha256,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    whole = hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()
+    return about | {"evaluation": whole, "data": asdict(dataset.info)}
+
+
+def _write(found: Evaluated, task: Task, rows: list[Row], dataset: TaskDataset) -> None:
+    """Predictions, picture and figures, each whole or not at all."""
+    folder = found.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    predictions.write_rows(rows, folder / "predictions.parquet")
+    predictions.write_columns(found.evaluation.per_sample, folder / "per_sample.parquet")
+    beside = folder / "picture.part.png"
+    task.draw(rows, dataset).save(beside)
+    beside.replace(folder / "picture.png")
+    versions = {"versions": surroundings.versions(), "git_commit": surroundings.git_commit()}
+    text = json.dumps(found.as_dict() | versions, indent=2, sort_keys=True)
+    results.write_text(folder / "evaluation.json", f"{text}\n")

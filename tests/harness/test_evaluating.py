@@ -1,0 +1,75 @@
+"""`harness evaluate` on runs of our own: the same figures again, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from harness.console import Console
+from harness.engine.run import run
+from harness.errors import UserError
+from harness.evaluating import evaluate
+from results import Record
+from tasks.contract import RecipeError
+from tests.harness.engine import toy
+
+QUIET = Console(quiet=True)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Record, Path]:
+    output = tmp_path_factory.mktemp("runs")
+    record = run(toy.options(output, "train.ema=0.9"), QUIET)
+    return record, next(output.glob("toy/toy/*"))
+
+
+def test_a_run_measured_again_has_the_figures_of_its_record(
+    finished: tuple[Record, Path], tmp_path: Path
+) -> None:
+    record, folder = finished
+    for checkpoint in (folder, folder / "record.json"):
+        found = evaluate(checkpoint, toy.options(tmp_path), QUIET)
+        assert found.evaluation.metrics["error"].value == record.metrics["error"].value
+        assert found.published == {"error": record.metrics["error"].value}
+    written = json.loads((found.folder / "evaluation.json").read_text())
+    assert written["metrics"]["error"]["value"] == record.metrics["error"].value
+    assert (found.folder / "predictions.parquet").read_bytes() == (
+        folder / "predictions.parquet"
+    ).read_bytes()
+
+
+def test_with_other_settings_nothing_recorded_stands_beside(
+    finished: tuple[Record, Path], tmp_path: Path
+) -> None:
+    found = evaluate(finished[1], toy.options(tmp_path, "train.batch_size=3"), QUIET)
+    assert found.published == {}
+
+
+@pytest.mark.parametrize("control", ["constant", "untrained"])
+def test_a_run_without_a_trained_network_is_refused(tmp_path: Path, control: str) -> None:
+    run(toy.options(tmp_path, control=control), QUIET)
+    with pytest.raises(UserError, match="no trained network"):
+        evaluate(next(tmp_path.glob("toy/toy/*")), toy.options(tmp_path / "out"), QUIET)
+
+
+def test_what_is_no_run_is_refused(finished: tuple[Record, Path], tmp_path: Path) -> None:
+    options = toy.options(tmp_path)
+    with pytest.raises(UserError, match="or the folder of a run"):
+        evaluate(tmp_path / "nothing", options, QUIET)
+    file = tmp_path / "model.pth"
+    file.write_bytes(b"something")
+    with pytest.raises(RecipeError, match="reads no published models"):
+        evaluate(file, replace(options, scale="tiny"), QUIET)
+    with pytest.raises(UserError, match="is a run of `toy`"):
+        evaluate(finished[1], replace(options, task="pose"), QUIET)
+
+
+def test_a_run_whose_state_is_gone_is_refused(tmp_path: Path) -> None:
+    run(toy.options(tmp_path), QUIET)
+    folder = next(tmp_path.glob("toy/toy/*"))
+    (folder / "state.ckpt").unlink()
+    with pytest.raises(UserError, match="has no state"):
+        evaluate(folder, toy.options(tmp_path / "out"), QUIET)
