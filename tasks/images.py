@@ -71,6 +71,30 @@ def read(path: Path, *, upright: bool = True) -> NDArray[np.uint8]:
     return decode(stored(path), printable(str(path)), upright=upright)
 
 
+def of_size(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Decode an image to RGB (H, W, 3).
+
+    Args:
+        path: the file.
+        size: width and height after its annotation; where the file's orientation tag decides
+            between the two ways to hold it, the annotation does.
+
+    Raises:
+        DataError: a file that is missing, ends too early, is no image, or is of another size.
+    """
+    name = printable(str(path))
+    content = stored(path)
+    found = (0, 0)
+    for upright in (False, True):
+        image = decode(content, name, upright=upright)
+        found = (image.shape[1], image.shape[0])
+        if found == size:
+            return image
+    raise DataError(
+        f"the image {name} is {found[0]}x{found[1]}, its annotation says {size[0]}x{size[1]}"
+    )
+
+
 def stored(path: Path) -> bytes:
     """Return the bytes of a file.
 

@@ -66,6 +66,17 @@ def first_of_each(
     return chosen
 
 
+def held_out(ids: NDArray[np.int64], share: float, seed: int) -> NDArray[np.bool_]:
+    """Which of N images are kept from training, (N,): the first `share` of them, rounded up, in the
+    order of a hash of the seed and their ids: the same ones wherever a file is read."""
+    numbers = ids.tolist()
+    keys = [hashlib.sha256(f"{seed}/{number}".encode()).hexdigest() for number in numbers]
+    ordered = sorted(range(len(keys)), key=lambda row: (keys[row], row))
+    chosen = np.zeros(len(keys), np.bool_)
+    chosen[ordered[: math.ceil(share * len(keys))]] = True
+    return chosen
+
+
 def exact(product: float) -> float:
     """A share times a count without the last digits: 0.07 * 100 is 7, not 7.000000000000001."""
     return round(product, 9)

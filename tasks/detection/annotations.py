@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,13 @@ class Rle(TypedDict):
 
     size: list[int]
     counts: bytes
+
+
+@runtime_checkable
+class Packed(Protocol):
+    """Masks that are kept in another form and turned into run lengths when asked for."""
+
+    def take(self, rows: Ints) -> Sequence[Rle | None]: ...
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,8 @@ class Objects:
         boxes: (M, 4) x, y, width, height in pixels, as annotated.
         areas: (M,) square pixels, as annotated, or of the box where nothing is.
         crowd: (M,) whether it stands for a group.
-        masks: of each its run lengths, or None; empty where the data set has boxes only.
+        masks: of each its run lengths, or None; empty where the data set has boxes only. A tuple,
+            or `Packed`.
     """
 
     ids: Ints
@@ -58,7 +67,7 @@ class Objects:
     boxes: Floats
     areas: Floats
     crowd: Bools
-    masks: tuple[Rle | None, ...] = ()
+    masks: Sequence[Rle | None] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -66,7 +75,11 @@ class Objects:
     def take(self, rows: Any) -> Objects:
         """Those at `rows`: a mask, numbers or a slice."""
         numbers = np.arange(len(self))[rows]
-        masks = tuple(self.masks[k] for k in numbers.tolist()) if self.masks else ()
+        masks: Sequence[Rle | None] = self.masks
+        if isinstance(masks, Packed):
+            masks = masks.take(numbers)
+        elif len(masks):
+            masks = tuple(masks[k] for k in numbers.tolist())
         return Objects(
             self.ids[numbers],
             self.image[numbers],

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tasks.contract import DataError
+from tasks.json_files import finite, whole
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -68,25 +67,6 @@ class Annotations:
     images: Images
     people: People
     skipped: int
-
-
-def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        DataError: naming the file, and the line where it breaks off or is malformed.
-    """
-    try:
-        return json.loads(path.read_bytes())
-    except OSError as error:
-        raise DataError(f"cannot read {path}: {error.strerror}") from None
-    except json.JSONDecodeError as error:
-        raise DataError(
-            f"{path} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}; "
-            "is the file complete?"
-        ) from None
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not a JSON text that can be read: {error}") from None
 
 
 def parse(content: Any, name: str, area: Literal["annotation", "box"]) -> Annotations:
@@ -211,18 +191,6 @@ def _person(
         "labelled": labelled,
         "crowd": bool(crowd),
     }
-
-
-def finite(values: list[Any]) -> bool:
-    """Whether all are numbers with which one can reckon: no NaN, none beyond 1e12."""
-    return all(
-        isinstance(v, (int, float)) and not isinstance(v, bool) and abs(v) <= 1e12 for v in values
-    )
-
-
-def whole(value: Any) -> bool:
-    """Whether it is a whole number of 64 bits."""
-    return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
 
 
 def _is_side(value: Any) -> bool:

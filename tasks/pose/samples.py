@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tasks.contract import DataError
-from tasks.pose.annotations import Annotations, Bools, Floats, Ints, finite, read_json, whole
+from tasks.json_files import finite, read_json, whole
+from tasks.pose.annotations import Annotations, Bools, Floats, Ints
 
 
 @dataclass(frozen=True)

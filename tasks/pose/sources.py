@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks import images
 from tasks.contract import DataError, Split
+from tasks.json_files import read_json
 from tasks.microworld import Microworld
-from tasks.pose import images
-from tasks.pose.annotations import Annotations, Images, parse, read_json
+from tasks.pose.annotations import Annotations, Images, parse
 from tasks.pose.recipe import PoseData
+from tasks.subsets import held_out
 
 LICENCES = {
     "microworld": "generated; no terms",
@@ -78,7 +79,7 @@ class Folder(Source):
 
     def image(self, row: int) -> NDArray[np.uint8]:
         width, height = self.annotations.images.sizes[row]
-        return images.read(self.path(row), (int(width), int(height)))
+        return images.of_size(self.path(row), (int(width), int(height)))
 
     def digest(self, rows: NDArray[np.int64]) -> str:
         whole = hashlib.sha256(self.file_sha256.encode())
@@ -140,16 +141,10 @@ def _paths(data: PoseData, split: Split) -> tuple[Path, Path]:
 
 
 def _hold_out(found: Annotations, share: float, seed: int, split: Split) -> Annotations:
-    """Keep the people of the held-out images, or those of the others.
-
-    Images are ordered by a hash of the seed and their id, and the first `share` of those with
-    people is held out: the same ones wherever the file is read.
-    """
+    """Keep the people of the held-out images, a share of those with people, or of the others."""
     people, pictures = found.people, found.images
     rows = np.unique(people.image)
-    keys = [hashlib.sha256(f"{seed}/{pictures.ids[row]}".encode()).hexdigest() for row in rows]
-    ordered = [row for _, row in sorted(zip(keys, rows.tolist(), strict=True))]
-    held = set(ordered[: math.ceil(share * len(ordered))])
+    held = set(rows[held_out(pictures.ids[rows], share, seed)].tolist())
     kept = [row for row in range(len(pictures.ids)) if (row in held) == (split == "selection")]
     renumber = {row: new for new, row in enumerate(kept)}
     chosen = people.take(np.isin(people.image, kept))

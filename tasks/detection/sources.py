@@ -1,0 +1,212 @@
+"""Where annotated images come from: the embedded world, COCO files, Pascal VOC folders."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks import images
+from tasks.contract import SPLITS, DataError, RecipeError, Split
+from tasks.detection import coco_files, voc_files
+from tasks.detection.mending import Mending, Rule
+from tasks.detection.recipe import SplitPaths
+from tasks.json_files import read_json
+from tasks.microworld import Microworld
+from tasks.subsets import held_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from tasks.detection.annotations import Annotations, Ints
+    from tasks.detection.recipe import DetectionData
+
+LICENCES = {
+    "microworld": "generated; no terms",
+    "coco": "annotations CC BY 4.0; photographs under their Flickr terms",
+    "folder": "not stated in the file; the owner knows",
+    "voc": "photographs under their Flickr terms",
+}
+
+_TRAIN, _VAL = "annotations/instances_train2017.json", "annotations/instances_val2017.json"
+ANNOTATIONS = {
+    "coco": SplitPaths(training=_TRAIN, selection=_TRAIN, test=_VAL),
+    "folder": SplitPaths(
+        training="annotations/instances_train.json",
+        selection="annotations/instances_val.json",
+        test="annotations/instances_test.json",
+    ),
+    "voc": SplitPaths(
+        training="ImageSets/Main/train.txt",
+        selection="ImageSets/Main/val.txt",
+        test="ImageSets/Main/test.txt",
+    ),
+}
+"""Of each layout the file of each split, unless the recipe names others."""
+
+IMAGES = {
+    "coco": SplitPaths(training="train2017", selection="train2017", test="val2017"),
+    "folder": SplitPaths(training="train", selection="val", test="test"),
+    "voc": SplitPaths(training="JPEGImages", selection="JPEGImages", test="JPEGImages"),
+}
+"""Likewise the folders of images."""
+
+
+class Source(ABC):
+    """One split of a data set: its annotations, and images by their row in them."""
+
+    annotations: Annotations
+
+    @abstractmethod
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """RGB (H, W, 3), of the size which its annotation states.
+
+        Raises:
+            DataError: naming the file that cannot be read.
+        """
+
+    @abstractmethod
+    def digest(self, rows: Ints) -> str:
+        """Hash of the annotations and of the images in `rows`."""
+
+
+@dataclass(frozen=True)
+class World(Source):
+    """The persons and objects of microworld's scenes."""
+
+    world: Microworld
+    annotations: Annotations
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        return self.world.image(row)
+
+    def digest(self, rows: Ints) -> str:
+        return str(self.world.manifest["sha256"])
+
+
+@dataclass(frozen=True)
+class Folder(Source):
+    """Annotation files beside a folder of images; `sha256` is of the files."""
+
+    folder: Path
+    sha256: str
+    annotations: Annotations
+
+    def path(self, row: int) -> Path:
+        return self.folder / self.annotations.images.files[row]
+
+    def image(self, row: int) -> NDArray[np.uint8]:
+        width, height = self.annotations.images.sizes[row].tolist()
+        return images.of_size(self.path(row), (width, height))
+
+    def digest(self, rows: Ints) -> str:
+        whole = hashlib.sha256(self.sha256.encode())
+        for row in rows.tolist():
+            try:
+                size = self.path(row).stat().st_size
+            except OSError as error:
+                raise images.unreadable(self.path(row), error) from None
+            whole.update(f"{self.annotations.images.files[row]} {size}\n".encode())
+        return whole.hexdigest()
+
+
+def world(data: DetectionData, split: Split) -> Microworld:
+    return Microworld(split, getattr(data.count, split), "scene", data.size, data.seed)
+
+
+def open_source(data: DetectionData, split: Split) -> Source:
+    """Open a split.
+
+    Raises:
+        DataError: files that are missing (with the expected layout) or malformed.
+        RecipeError: a selection split that is neither a file nor a share of the training images.
+    """
+    if data.name == "microworld":
+        scenes = world(data, split)
+        content = scenes.to_coco_instances()
+        return World(scenes, coco_files.parse(content, "microworld", data))
+    files = data.annotations or ANNOTATIONS[data.name]
+    if (files.training == files.selection) != (data.held_out is not None):
+        raise RecipeError(
+            "`data.held_out` is for a selection split taken from the training images, as coco's: "
+            "give it exactly where `annotations.selection` is `annotations.training`, such as "
+            "--set data.held_out=0.02"
+        )
+    path, folder = _paths(data, split)
+    if data.name == "voc":
+        splits = [_named(data, other) for other in SPLITS]
+        annotations, digest = voc_files.read(path, folder, splits, data)
+    else:
+        annotations = coco_files.parse(read_json(path), str(path), data)
+        if data.name == "folder":
+            _compare_classes(annotations, path, _named(data, "training")[0], data)
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    annotations = _with_files(annotations, folder, Mending(str(path), data.repair))
+    if data.held_out is not None and split != "test":
+        held = held_out(annotations.images.ids, data.held_out, data.held_out_seed)
+        annotations = annotations.of_images(np.flatnonzero(held == (split == "selection")))
+    return Folder(folder, digest, annotations)
+
+
+def layout(data: DetectionData) -> str:
+    """The files that are expected below the root, in one line."""
+    files = dict.fromkeys((data.annotations or ANNOTATIONS[data.name]).model_dump().values())
+    folders = (data.images or IMAGES[data.name]).model_dump().values()
+    others = ["Annotations/"] if data.name == "voc" else []
+    return ", ".join([*files, *dict.fromkeys(f"{name}/" for name in folders), *others])
+
+
+def _paths(data: DetectionData, split: Split) -> tuple[Path, Path]:
+    if data.root is None:
+        raise DataError(f"`{data.name}` needs --data-root DIR, with {layout(data)} in it")
+    if not data.root.is_dir():
+        raise DataError(f"there is no folder {data.root}; expected there: {layout(data)}")
+    path, folder = _named(data, split)
+    for missing in (part for part in (path, folder) if not part.exists()):
+        raise DataError(f"{missing} is missing; expected in {data.root}: {layout(data)}")
+    return path, folder
+
+
+def _named(data: DetectionData, split: Split) -> tuple[Path, Path]:
+    """The annotation file and image folder of a split."""
+    assert data.root is not None
+    path = data.root / getattr(data.annotations or ANNOTATIONS[data.name], split)
+    return path, data.root / getattr(data.images or IMAGES[data.name], split)
+
+
+def _compare_classes(found: Annotations, path: Path, training: Path, data: DetectionData) -> None:
+    """Check that a file of a split has the classes of the training file, in the same order."""
+    if path == training or not training.is_file():
+        return
+    mending = Mending(str(training), data.repair)
+    names, _ = coco_files.categories(read_json(training), mending)
+    if names != found.categories:
+        raise DataError(
+            f"{path} has the categories {', '.join(found.categories)}, {training} has "
+            f"{', '.join(names)}: list the same ones, with the same ids, in both"
+        )
+
+
+def _with_files(found: Annotations, folder: Path, mending: Mending) -> Annotations:
+    """Those whose image is there.
+
+    Raises:
+        DataError: one is not, and nothing may be mended.
+    """
+    kept = []
+    for row, file in enumerate(found.images.files):
+        if (folder / file).is_file():
+            kept.append(row)
+        else:
+            number = found.images.ids[row]
+            mending.mend(Rule.NO_FILE, f"image {number} is missing, {folder / file}")
+    if len(kept) == len(found.images):
+        return found
+    return replace(
+        found.of_images(np.array(kept, np.int64)), repaired=found.repaired | mending.counts
+    )
