@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,8 +29,23 @@ class Ellipse:
         return [self.x - self.a, self.y - self.b, self.x + self.a, self.y + self.b]
 
 
-def centres(count: int) -> np.ndarray:
-    return np.arange(count) + 0.5
+@dataclass(frozen=True)
+class Rectangle:
+    """Its borders, in image pixels."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def covers(self, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+        return (x > self.left) & (x < self.right) & (y > self.top) & (y < self.bottom)
+
+    def box(self) -> list[float]:
+        return [self.left, self.top, self.right, self.bottom]
+
+
+Shapes = Sequence[Ellipse | Rectangle]
 
 
 def ellipses(rng: np.random.Generator, size: tuple[int, int], count: int) -> list[Ellipse]:
@@ -42,16 +58,31 @@ def ellipses(rng: np.random.Generator, size: tuple[int, int], count: int) -> lis
     return made
 
 
-def scene(rng: np.random.Generator, size: tuple[int, int], shapes: list[Ellipse]) -> View:
-    """A smooth image; labels and crowd flags at random, the flag a function of the label."""
+def rectangles(rng: np.random.Generator, size: tuple[int, int], count: int) -> list[Rectangle]:
+    """All of them within the image, borders of it included."""
+    height, width = size
+    made = []
+    for _ in range(count):
+        left, right = np.sort(rng.choice(width + 1, 2, replace=False)).tolist()
+        top, bottom = np.sort(rng.choice(height + 1, 2, replace=False)).tolist()
+        made.append(Rectangle(left, top, right, bottom))
+    return made
+
+
+def centres(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """x and y of the centre of each pixel, (h, w) each."""
+    x, y = np.meshgrid(np.arange(size[1]) + 0.5, np.arange(size[0]) + 0.5)
+    return x, y
+
+
+def scene(rng: np.random.Generator, size: tuple[int, int], shapes: Shapes) -> View:
+    """A smooth image; each label once, and the crowd flag a function of the label."""
     height, width = size
     coarse = rng.integers(0, 256, (height // 8 + 2, width // 8 + 2, 3))
     image = np.kron(coarse, np.ones((8, 8, 1)))[:height, :width].astype(np.uint8)
-    x, y = np.meshgrid(centres(width), centres(height))
-    masks = tuple(
-        coco.encode(np.asfortranarray(shape.covers(x, y).astype(np.uint8))) for shape in shapes
-    )
-    boxes = np.array([shape.box() for shape in shapes]).reshape(-1, 4)
+    covered = [shape.covers(*centres(size)).astype(np.uint8) for shape in shapes]
+    masks = tuple(coco.encode(np.asfortranarray(mask)) for mask in covered)
+    boxes = np.array([shape.box() for shape in shapes], np.float64).reshape(-1, 4)
     labels = rng.permutation(len(shapes)).astype(np.int64)
     return View(image, boxes, masks, labels, labels % 3 == 0)
 
