@@ -1,8 +1,8 @@
 """COCO instance files as arrays.
 
-Read as everywhere: `iscrowd` left out is 0, `area` left out is that of the mask, or of the box where
-there are no masks (counted). An annotation's id is a name and may be 0, which pycocotools never
-matches (its evaluator takes 0 for none).
+`iscrowd` left out is 0; `area` left out is that of the mask, or of the box where there are no
+masks, and counted. An annotation's id is a name and may be 0, which pycocotools' evaluator takes
+for none and never matches.
 """
 
 from __future__ import annotations
@@ -36,27 +36,24 @@ def parse(content: Any, name: str, data: DetectionData) -> Annotations:
         DataError: naming the first image, annotation or category that is wrong.
     """
     mending = Mending(name, data.repair)
-    if not isinstance(content, Mapping):
-        raise mending.refusal("is no COCO file: it must hold images, annotations and categories")
-    for section in ("images", "annotations", "categories"):
-        if not isinstance(content.get(section), list):
-            raise mending.refusal(f"is no COCO file: it has no list `{section}`")
-        for number, entry in enumerate(content[section]):
-            if not isinstance(entry, Mapping) or not whole(entry.get("id")):
-                raise mending.refusal(f"entry {number} of `{section}` has no whole number as `id`")
-    categories, category_ids = _categories(content["categories"], mending)
-    images = _images(content["images"], mending)
-    entries = content["annotations"]
+    names, category_ids = categories(content, mending)
+    images = _images(_section(content, "images", mending), mending)
+    entries = _section(content, "annotations", mending)
     with_masks = data.masks and any(entry.get("segmentation") for entry in entries)
     reader = _Reader(images, category_ids, with_masks, mending)
     for entry in entries:
         reader.read(entry)
-    return Annotations(images, reader.objects(), categories, category_ids, mending.counts)
+    return Annotations(images, reader.objects(), names, category_ids, mending.counts)
 
 
-def _categories(entries: list[Any], mending: Mending) -> tuple[tuple[str, ...], Ints]:
+def categories(content: Any, mending: Mending) -> tuple[tuple[str, ...], Ints]:
+    """Names and ids of a file's categories, in the order of their ids.
+
+    Raises:
+        DataError: naming the first one that is wrong.
+    """
     names: dict[int, str] = {}
-    for entry in entries:
+    for entry in _section(content, "categories", mending):
         number, name = entry["id"], entry.get("name")
         if not isinstance(name, str) or not name:
             raise mending.refusal(f"category {number} has no `name`")
@@ -79,6 +76,17 @@ def _categories(entries: list[Any], mending: Mending) -> tuple[tuple[str, ...], 
     return tuple(names[number] for number in ids), np.array(ids, np.int64)
 
 
+def _section(content: Any, name: str, mending: Mending) -> list[Any]:
+    """A list of the file, every entry of which has an id."""
+    entries = content.get(name) if isinstance(content, Mapping) else None
+    if not isinstance(entries, list):
+        raise mending.refusal(f"is no COCO file, it has no list `{name}`")
+    for number, entry in enumerate(entries):
+        if not isinstance(entry, Mapping) or not whole(entry.get("id")):
+            raise mending.refusal(f"entry {number} of `{name}` has no whole number as `id`")
+    return entries
+
+
 def _images(entries: list[Any], mending: Mending) -> Images:
     found: dict[int, tuple[str, int, int]] = {}
     for entry in entries:
@@ -96,15 +104,15 @@ def _images(entries: list[Any], mending: Mending) -> Images:
     )
 
 
-def _image(entry: Mapping[str, Any], mending: Mending) -> tuple[str, int, int]:
-    file, sides = entry.get("file_name"), [entry.get("width"), entry.get("height")]
+def _image(entry: Any, mending: Mending) -> tuple[str, int, int]:
+    file, sides = entry.get("file_name"), [entry.get(side) for side in ("width", "height")]
     if not isinstance(file, str) or not file or "\0" in file:
         raise mending.refusal(f"image {entry['id']} has no valid `file_name`")
     if not finite(sides) or any(side < 1 or side != int(side) for side in sides):
         raise mending.refusal(
             f"image {entry['id']} has the width and height {sides}, whole numbers of pixels needed"
         )
-    width, height = map(int, sides)
+    width, height = int(sides[0]), int(sides[1])
     if width * height >= LARGEST:
         raise mending.refusal(
             f"image {entry['id']} has {width}x{height} pixels, fewer than {LARGEST} are possible"

@@ -17,6 +17,8 @@ from tasks.detection.sources import LICENCES, Source, open_source
 from tasks.subsets import subset
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from tasks.detection.annotations import Annotations, Ints
     from tasks.detection.clusters import BoxList
     from tasks.detection.recipe import DetectionRecipe
@@ -96,6 +98,10 @@ class DetectionDataset(TaskDataset):
             item["masks"] = Ragged(placed.masks[single])
         return item
 
+    def image(self, index: int) -> NDArray[np.uint8]:
+        """The image of a sample as it is, RGB (H, W, 3)."""
+        return self.source.image(int(self._rows[index]))
+
     def permuted(self, seed: int) -> DetectionDataset:
         """All objects of an image exchanged for those of another, in shares of its sides."""
         other = np.random.default_rng(seed).permutation(len(self))
@@ -148,8 +154,7 @@ class DetectionDataset(TaskDataset):
         masks = None
         if self.info.model["masks"]:
             masks = tuple(rle for rle in objects.masks if rle is not None)
-        image = self.source.image(int(self._rows[index]))
-        return View(image, boxes, masks, objects.category, objects.crowd)
+        return View(self.image(index), boxes, masks, objects.category, objects.crowd)
 
     @cached_property
     def _of_image(self) -> tuple[Ints, Ints]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks import images
-from tasks.contract import DataError, RecipeError, Split
+from tasks.contract import SPLITS, DataError, RecipeError, Split
 from tasks.detection import coco_files, voc_files
 from tasks.detection.mending import Mending, Rule
 from tasks.detection.recipe import SplitPaths
@@ -139,10 +139,12 @@ def open_source(data: DetectionData, split: Split) -> Source:
         )
     path, folder = _paths(data, split)
     if data.name == "voc":
-        lists = [data.root / name for name in files.model_dump().values() if data.root]
-        annotations, digest = voc_files.read(path, folder, lists, data)
+        splits = [_named(data, other) for other in SPLITS]
+        annotations, digest = voc_files.read(path, folder, splits, data)
     else:
         annotations = coco_files.parse(read_json(path), str(path), data)
+        if data.name == "folder":
+            _compare_classes(annotations, path, _named(data, "training")[0], data)
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
     annotations = _with_files(annotations, folder, Mending(str(path), data.repair))
     if data.held_out is not None and split != "test":
@@ -164,11 +166,30 @@ def _paths(data: DetectionData, split: Split) -> tuple[Path, Path]:
         raise DataError(f"`{data.name}` needs --data-root DIR, with {layout(data)} in it")
     if not data.root.is_dir():
         raise DataError(f"there is no folder {data.root}; expected there: {layout(data)}")
-    path = data.root / getattr(data.annotations or ANNOTATIONS[data.name], split)
-    folder = data.root / getattr(data.images or IMAGES[data.name], split)
+    path, folder = _named(data, split)
     for missing in (part for part in (path, folder) if not part.exists()):
         raise DataError(f"{missing} is missing; expected in {data.root}: {layout(data)}")
     return path, folder
+
+
+def _named(data: DetectionData, split: Split) -> tuple[Path, Path]:
+    """The annotation file and image folder of a split."""
+    assert data.root is not None
+    path = data.root / getattr(data.annotations or ANNOTATIONS[data.name], split)
+    return path, data.root / getattr(data.images or IMAGES[data.name], split)
+
+
+def _compare_classes(found: Annotations, path: Path, training: Path, data: DetectionData) -> None:
+    """Check that a file of a split has the classes of the training file, in the same order."""
+    if path == training or not training.is_file():
+        return
+    mending = Mending(str(training), data.repair)
+    names, _ = coco_files.categories(read_json(training), mending)
+    if names != found.categories:
+        raise DataError(
+            f"{path} has the categories {', '.join(found.categories)}, {training} has "
+            f"{', '.join(names)}: list the same ones, with the same ids, in both"
+        )
 
 
 def _with_files(found: Annotations, folder: Path, mending: Mending) -> Annotations:
