@@ -1,0 +1,1 @@
+"""Average precision of boxes and masks, and what errors it loses by."""

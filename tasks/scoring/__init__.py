@@ -1,0 +1,1 @@
+"""What metrics of several tasks share: greedy assignment, precision and recall, resampling."""
