@@ -156,6 +156,7 @@ class ScheduleRecipe(Section):
         "simmim_cosine",
         "swin_cosine",
         "beit_cosine",
+        "mim_depth",
     ] = "cosine"
     unit: Literal["step", "epoch"] = Field("step", description="unit of warmup and milestones")
     warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="length of the linear warm-up")
@@ -163,7 +164,7 @@ class ScheduleRecipe(Section):
         0.0, description="learning rate at the start of the warm-up, as a share of the peak"
     )
     min_factor: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="learning rate at the end of a cosine, as a share of the peak"
+        0.0, description="lowest rate of a cosine and of mim_depth, as a share of the peak"
     )
     milestones: tuple[float, ...] = Field((), description="where it is multiplied by gamma")
     gamma: Positive = 0.1
