@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, pi, pow
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ class Schedule:
         low = self.peak * self.recipe.min_factor
         share = (step + 1) / half
         if share < 1:
-            return low + (self.peak - low) * share**_POWER
-        return max(low, self.peak - (self.peak - low) * (share - 1) ** _POWER)
+            return low + (self.peak - low) * pow(share, _POWER)
+        return max(low, self.peak - (self.peak - low) * pow(share - 1, _POWER))
 
     def _absolute_ramp(self, step: float, scale: float) -> float:
         start = self.peak * self.recipe.warmup_factor
