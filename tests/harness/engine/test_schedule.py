@@ -121,4 +121,4 @@ def test_up_and_down_at_any_length(total: int, per_epoch: float) -> None:
     top = rates.index(max(rates))
     assert rates[: top + 1] == sorted(rates[: top + 1])
     assert rates[top:] == sorted(rates[top:], reverse=True)
-    assert abs(top + 1 - total / 2) <= per_epoch and 0.06 <= min(rates) and max(rates) <= 1
+    assert abs(top + 1 - total / 2) <= per_epoch and min(rates) >= 0.06 and max(rates) <= 1
