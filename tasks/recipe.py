@@ -182,6 +182,11 @@ class TrainRecipe(Section):
     state_every: Count = Field(
         100, description="steps between two states for continuing", json_schema_extra=FREE
     )
+    drop_last: bool = Field(
+        False,
+        description="end an epoch before the batch that it cannot fill",
+        json_schema_extra=LATER,
+    )
     precision: Literal["32", "bf16", "16"] = "32"
     ema: Fraction | None = Field(None, description="decay of averaged weights, if they are kept")
 
