@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from backbones.layer_rules import check_rule
@@ -15,6 +15,16 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Colour = tuple[Positive, Positive, Positive]
+
+
+def _whole(sides: Any) -> Any:
+    several = sides if isinstance(sides, list | tuple) else [sides]
+    if not several or not all(type(side) is int and side > 0 for side in several):
+        raise ValueError("expected a whole number from 1, or one for each stage")
+    return sides
+
+
+Sides = Annotated[int | tuple[int, ...], BeforeValidator(_whole)]
 
 
 FREE: JsonDict = {"determines": False}
@@ -61,7 +71,15 @@ class BackboneRecipe(Section):
     decoder_num_heads: Count | None = Field(
         None, description="heads of MAE's decoder, likewise", json_schema_extra=FREE
     )
-    window_size: Count | None = Field(None, description="window of a Swin encoder, to override")
+    window_size: Sides | None = Field(
+        None, description="window of a Swin encoder, one or one a stage, to override"
+    )
+    variant: Literal["swin", "mim_depth"] | None = Field(
+        None,
+        description="SwinV2: whose code builds it; MIM-Depth-Estimation's has windows that never "
+        "shrink, and a final norm of its own",
+        json_schema_extra=LATER,
+    )
     block_tables: bool | None = Field(
         None,
         description="BEiT family: relative positions of each block's own, begun from the file's "
