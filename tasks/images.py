@@ -148,6 +148,18 @@ def decode(content: bytes, name: str, *, upright: bool = True) -> NDArray[np.uin
         raise _refusal(name, f"it is truncated or damaged: {error}") from None
 
 
+def check_png(content: bytes, name: str) -> None:
+    """Find truncation and damage in a PNG, which most decoders pass over.
+
+    Raises:
+        DataError: naming the image whose end is missing or whose checksums are wrong.
+    """
+    try:
+        _kinds(content)
+    except _DAMAGE as error:
+        raise _refusal(name, f"it is truncated or damaged: {error}") from None
+
+
 def _refusal(name: str, why: str) -> DataError:
     return DataError(f"cannot read the image `{name}`: {' '.join(why.split())}; mend or remove it")
 

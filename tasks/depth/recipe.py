@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from tasks.recipe import FREE, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
@@ -21,7 +21,7 @@ class SplitCounts(Section):
 
 
 class SplitLists(Section):
-    """A list of image and depth files for each split, below the root."""
+    """A list of image and depth files for each split, a path below the root or an absolute one."""
 
     training: str
     selection: str | None = None
@@ -36,24 +36,43 @@ class DepthData(DataRecipe):
     size: tuple[Count, Count] = Field((128, 128), description="microworld: height, width")
     seed: int = Field(0, description="microworld: seed of the world")
     lists: SplitLists | None = Field(
-        None, description="lines of image, depth and whatever; the official ones where left out"
+        None,
+        description="lines of image, depth and whatever, paths below the root; the official ones "
+        "where left out",
     )
     unit: Positive | None = Field(
-        None, description="folder: stored numbers a metre, as 1000 for millimetres"
+        None, description="folder: numbers of a PNG a metre, as 1000 for millimetres"
     )
     held_out: Annotated[float, Field(gt=0, lt=1)] = Field(
-        0.1, description="share of the training folders that are the selection split, if none is"
+        0.1,
+        description="share of the training images, in whole folders (rooms, drives), that are the "
+        "selection split where there is none",
     )
     held_out_seed: int = Field(0, description="which ones")
+    join_selection: bool = Field(
+        False, description="train on the selection split too, where nothing is chosen by it"
+    )
     missing_truth: Literal["refuse", "count"] = Field(
-        "refuse", description="what to do with images whose depth map is not there or all invalid"
+        "refuse",
+        description="images whose depth map is not there or has no pixel that can be used: refused "
+        "when they are met, or looked for in all maps when a split is opened, left out and counted",
     )
     partial: bool = Field(
-        False, description="take fewer images than were published; counts are not compared"
+        False,
+        description="take other images than were published, or test images in training: lists are "
+        "not compared, what is shared is noted",
     )
     workers: Annotated[int, Field(ge=0)] | None = Field(
         None, description="processes that render microworld", json_schema_extra=FREE
     )
+
+    @model_validator(mode="after")
+    def _of_use(self) -> Self:
+        if self.unit is not None and self.name != "folder":
+            raise ValueError(f"`unit` is for the data set folder; that of {self.name} is known")
+        if self.lists is not None and self.name == "microworld":
+            raise ValueError("microworld has no `lists`")
+        return self
 
 
 class MeasureRecipe(Section):
@@ -104,23 +123,38 @@ class LossRecipe(Section):
 class AugmentationRecipe(Section):
     """In the order of MIM-Depth-Estimation's code; probabilities of 0 leave a step out."""
 
-    cutdepth: Fraction = Field(0.0, description="share of samples with vertical CutDepth")
+    cutdepth: Fraction = Field(
+        0.0,
+        description="share of samples with vertical CutDepth, drawn for each; published: every "
+        "fourth of a loader's worker, which no seed decides",
+    )
     cutdepth_share: Fraction = Field(0.75, description="largest share of the width that it covers")
     cutdepth_paste: Trap = Field(
         "corrected",
         description="published: the stored depth modulo 256; corrected: scaled to 0 to 255",
     )
     flip: Fraction = 0.5
-    crop: Literal["random", "centre", "none"] = "random"
+    crop: Literal["random", "centre", "none"] = Field(
+        "random",
+        description="of the input's size, where `test.size` is larger; none: the whole image at "
+        "the input's size",
+    )
     brightness_contrast: Fraction = 0.0
     brightness: Fraction = 0.2
     contrast: Fraction = 0.2
     gamma: Fraction = 0.0
     gamma_range: tuple[Count, Count] = Field((80, 120), description="in per cent, whole numbers")
     hue_saturation: Fraction = 0.0
-    hue: Annotated[int, Field(ge=0)] = 20
-    saturation: Annotated[int, Field(ge=0)] = 30
-    value: Annotated[int, Field(ge=0)] = 20
+    hue: Annotated[int, Field(ge=0, le=90)] = Field(20, description="of 180")
+    saturation: Annotated[int, Field(ge=0, le=255)] = 30
+    value: Annotated[int, Field(ge=0, le=255)] = 20
+
+    @field_validator("gamma_range")
+    @classmethod
+    def _ordered(cls, found: tuple[int, int]) -> tuple[int, int]:
+        if found[0] > found[1]:
+            raise ValueError("the smaller number comes first")
+        return found
 
     @property
     def moves(self) -> bool:
@@ -139,7 +173,9 @@ class TestRecipe(Section):
     """How evaluation looks at an image."""
 
     size: tuple[Count, Count] | None = Field(
-        None, description="height, width that images are brought to; the input's where left out"
+        None,
+        description="height, width that images are brought to, before training crops them; the "
+        "input's where left out",
     )
     windows: Count = Field(1, description="square windows side by side over the width")
     uncovered: Trap = Field(
@@ -180,4 +216,17 @@ class DepthRecipe(TaskRecipe):
         measured = self.measure
         if measured.min_depth >= measured.max_depth:
             raise ValueError("`min_depth` must be below `max_depth`")
+        return self
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        (height, width), seen = self.backbone.input_size, self.test.size
+        small = seen is not None and (seen[0] < height or seen[1] < width)
+        if small and self.augmentation.crop != "none":
+            raise ValueError(
+                f"training cannot cut backbone.input_size, {height}x{width} (height x width), out "
+                "of `test.size`: enlarge that, or give --set augmentation.crop=none"
+            )
+        if self.test.windows > 1 and (seen is None or seen[1] <= seen[0]):
+            raise ValueError("`test.windows` lie side by side: `test.size` must be wider than high")
         return self
