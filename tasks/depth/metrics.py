@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -79,7 +81,7 @@ def pixels(
             f"the predicted map is {_size(prediction)}, its truth {_size(truth)}: predict at the "
             "truth's size"
         )
-    if len(truth) and counted.any():
+    if counted.any():
         prediction = align(prediction, truth, counted, measure.alignment, measure.max_depth)
     low, high = np.float32(measure.min_depth), np.float32(measure.max_depth)
     if measure.convention == "bts":
@@ -175,8 +177,15 @@ def opened(row: Row, truth: Map, counted: Mask, measure: MeasureRecipe) -> tuple
     Raises:
         DataError: naming the sample whose row is broken or of another size.
     """
-    try:
+    with naming(row):
         return pixels(storage.unpack(row["depth"], valid=counted), truth, counted, measure)
+
+
+@contextmanager
+def naming(row: Row) -> Iterator[None]:
+    """Let what is wrong with a row name its sample."""
+    try:
+        yield
     except DataError as error:
         raise DataError(f"the prediction for sample {row['sample']}: {error}") from None
 

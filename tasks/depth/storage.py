@@ -84,7 +84,8 @@ def unpack(content: bytes, shape: tuple[int, int] | None = None, valid: Mask | N
         raise DataError(f"it is {height}x{width}, expected {shape[0]}x{shape[1]}")
     if _KINDS[kind] == "uint16":
         steps = _decompress(body, (height, width), _SHORT)
-        return (steps * step).astype(np.float32)
+        rounded: Map = (steps.astype(np.float64) * step).astype(np.float32)
+        return rounded
     if _KINDS[kind] == "float32":
         exact: Map = _decompress(body, (height, width), _FLOAT).view(np.float32)
         return exact
@@ -100,7 +101,7 @@ def unpack(content: bytes, shape: tuple[int, int] | None = None, valid: Mask | N
 
 def _steps(depth: Map, step: float) -> Words:
     with np.errstate(invalid="ignore"):
-        steps = np.rint(depth / step)
+        steps = np.rint(depth.astype(np.float64) / step)
     wrong = int((~((depth >= 0) & (steps <= _LEVELS))).sum())
     if wrong:
         raise DataError(

@@ -43,7 +43,7 @@ class Maps:
 
     def item(self, index: int, rng: None) -> dict[str, Any]:
         self.asked.append(index)
-        return {"image": np.full((3, *self.truths[index].shape), 40 * index, np.uint8)}
+        return {"image": np.full((3, *self.truths[index].shape), 20 * index, np.uint8)}
 
     def row(self, sample: int, prediction: Map, number: float = float("nan")) -> dict[str, Any]:
         recipe = self.recipe
