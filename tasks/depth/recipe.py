@@ -8,7 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from tasks.recipe import FREE, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
-Crop = Literal["none", "nyu_eigen", "kitti_eigen", "kitti_garg"]
+Crop = Literal["none", "nyu_eigen", "kitti_eigen", "kitti_garg", "kitti_benchmark"]
 Trap = Literal["published", "corrected"]
 
 
