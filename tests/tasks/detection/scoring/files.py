@@ -11,7 +11,7 @@ import numpy as np
 from tasks.detection.annotations import Annotations, Detections, Images, Objects, Rle
 
 File = dict[str, Any]
-NAMES = "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
+NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 
 
 def annotations(content: File) -> Annotations:
