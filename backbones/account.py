@@ -13,7 +13,11 @@ from backbones.files import Checkpoint
 from backbones.formats.contract import JOINED, Parsed
 from backbones.keys import KeyReport
 
-_RULES = {"decoder": "decoder and mask token, not kept", "head": "classifier, not kept"}
+_RULES = {
+    "decoder": "decoder and mask token, not kept",
+    "head": "classifier, not kept",
+    "depth": "depth decoder, of no use to other tasks",
+}
 
 
 class Account:
@@ -22,11 +26,14 @@ class Account:
     Attributes:
         tensors: name in the Backbone -> value.
         dropped: rule -> names in the file.
+        kept: name in the file -> value, of networks of a task that were to be kept.
     """
 
     def __init__(self, parsed: Parsed) -> None:
         self.tensors: dict[str, Tensor] = dict(parsed.tensors)
+        self.kept: dict[str, Tensor] = {}
         self.dropped = {rule: list(names) for rule, names in parsed.dropped.items()}
+        self._beside = parsed.beside
         self._rules = {**dict.fromkeys(parsed.joined, JOINED), **parsed.laid_out}
         self._origin = {new: parsed.joined.get(new, (old,)) for new, old in parsed.origin.items()}
 
@@ -41,6 +48,13 @@ class Account:
                 self.drop((f"{part}.",), _RULES.get(part, f"{part}, not kept"))
             elif not any(name.startswith(f"{part}.") for name in self.tensors):
                 raise LoadError(f"{where} has no {part} to keep")
+        for part, tensors in self._beside.items():
+            if part in keep:
+                self.kept |= tensors
+            else:
+                self.dropped[_RULES[part]] = list(tensors)
+        if missing := sorted(set(keep) - set(parts) - set(self._beside)):
+            raise LoadError(f"{where} has no {missing[0]} to keep")
 
     def drop(self, prefixes: tuple[str, ...], rule: str) -> None:
         """Drop the tensors whose names begin with one of the prefixes, by a named rule."""
@@ -71,7 +85,7 @@ class Account:
             format=layout,
             reason=reason,
             total=len(checkpoint.tensors),
-            used=self._in_file(name for name in self.tensors if name not in changed),
+            used=self._in_file(n for n in self.tensors if n not in changed) + tuple(self.kept),
             converted={rule: self._in_file(names) for rule, names in rules.items()},
             dropped={rule: tuple(names) for rule, names in self.dropped.items()},
             created=tuple(created),

@@ -118,6 +118,8 @@ class Backbone(nn.Module, ABC):
         key_report: what became of every tensor of the file.
         input_size: (H,W) that it takes.
         loaded_sha256: `parameters_sha256` as loaded or last initialised.
+        kept: tensors of a task's own network that the file holds too, by their names there, if
+            `load` was told to keep them.
     """
 
     spec: BackboneSpec
@@ -126,12 +128,14 @@ class Backbone(nn.Module, ABC):
     input_size: tuple[int, int]
     mean: Tensor
     std: Tensor
+    kept: dict[str, Tensor]
 
     def __init__(self, spec: BackboneSpec, input_size: tuple[int, int]) -> None:
         super().__init__()
         self.spec = spec
         self.input_size = input_size
         self.key_report = KeyReport.of_nothing()
+        self.kept = {}
         self._state = _State()
         self.register_buffer("mean", torch.tensor(spec.mean).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(spec.std).view(1, 3, 1, 1), persistent=False)

@@ -30,7 +30,7 @@ from backbones.families.contract import Family
 from backbones.fetch import Located
 from backbones.files import Checkpoint
 from backbones.formats import recognise
-from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, Parsed
+from backbones.formats.contract import IMAGENET_MEAN, IMAGENET_STD, TASK_PARTS, Parsed
 from backbones.keys import assign
 from backbones.undrawn import undrawn
 
@@ -59,7 +59,8 @@ def load(
         arch: what neither the file nor a published rule tells, or what is to differ from it; beside
             the family's fields `mean`, `std` and `format`. What is given wins, also over the
             catalogue, whose mean, std and pooling win over the layout's.
-        keep: "head" and "decoder", which are dropped otherwise.
+        keep: "head" and "decoder", which are dropped otherwise; "depth", the depth decoder of a
+            file of MIM-Depth-Estimation, whose tensors are then `kept` beside the encoder.
         progress: called with (bytes so far, bytes in all or None) where the file is downloaded.
 
     Returns:
@@ -100,7 +101,7 @@ def of_checkpoint(
     family = family_of(parsed.family)
     stated = located.entry.overrides(family.keys) if located.entry else {}
     overrides = {**stated, **overrides}
-    check_keep(keep, family.parts)
+    check_keep(keep, family.parts | TASK_PARTS)
     check_keys(overrides, family.keys | _COMMON)
     said = tuple(f"{key}={value} as given" for key, value in arch.items())
     said += _other_than_implied(parsed, {k: v for k, v in stated.items() if k not in arch})
@@ -122,6 +123,7 @@ def of_checkpoint(
     created = assign(backbone, fitted.tensors, fresh, str(located.path))
     checkpoint.require_unchanged()
     backbone.key_report = account.report(layout.name, reason, fitted.converted, created, checkpoint)
+    backbone.kept = account.kept
     backbone.seal()
     return backbone.eval()
 

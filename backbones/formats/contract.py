@@ -21,6 +21,9 @@ from backbones.files import Checkpoint
 JOINED = "query, key and value joined"
 """The rule in the key report."""
 
+TASK_PARTS = frozenset({"depth"})
+"""Networks of a task that a file may hold beside its encoder, which `keep` can name."""
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -36,6 +39,7 @@ class Parsed:
         joined: name in the Backbone -> names in the file, where several of them are joined.
         laid_out: name in the Backbone -> rule by which the values were laid out anew.
         dropped: rule -> names in the file of tensors that no Backbone needs.
+        beside: part out of `TASK_PARTS` -> name in the file -> value.
         arch: fields of the architecture that the layout implies.
         objective: what it was pre-trained for.
         mean, std: of the input.
@@ -60,6 +64,7 @@ class Parsed:
     evidence: dict[str, Any] | None = None
     joined: dict[str, tuple[str, ...]] = field(default_factory=dict)
     laid_out: dict[str, str] = field(default_factory=dict)
+    beside: dict[str, dict[str, Tensor]] = field(default_factory=dict)
 
 
 @dataclass

@@ -32,9 +32,10 @@ class MimDepthFormat(Format):
 
     def parse(self, checkpoint: Checkpoint) -> Parsed:
         renaming = Renaming()
+        decoder = {}
         for name, value in checkpoint.tensors.items():
             if name.startswith(_DEPTH):
-                renaming.drop(name, "depth decoder, of no use to other tasks")
+                decoder[name] = value
             else:
                 stages.take(renaming, name, name.removeprefix(_PREFIX), value)
         return Parsed(
@@ -42,6 +43,7 @@ class MimDepthFormat(Format):
             tensors=renaming.tensors,
             origin=renaming.origin,
             dropped=renaming.dropped,
+            beside={"depth": decoder} if decoder else {},
             arch={
                 "variant": "mim_depth",
                 **stages.told_by_buffers(stages.bare(checkpoint.tensors)),

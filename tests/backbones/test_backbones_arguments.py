@@ -20,7 +20,7 @@ WRONG = [
     ({"drop_last": 1.5}, r"drop_last: expected a whole number from 0, got 1\.5"),
     ({"drop_last": "1"}, "drop_last: .*got '1'"),
     ({"drop_last": -1}, "drop_last: "),
-    ({"keep": 5}, "keep: expected some of decoder, head, got 5"),
+    ({"keep": 5}, "keep: expected some of decoder, depth, head, got 5"),
     ({"keep": ([],)}, "keep: "),
     ({"arch": 5}, "arch: expected fields by name.*got 5"),
     ({"arch": {1: 2}}, "arch: "),

@@ -130,7 +130,7 @@ def test_unknown_and_wrong_overrides(simmim_file):
         backbones.load(simmim_file, input_size=(0, 3))
     with pytest.raises(backbones.LoadError, match="no head to keep"):
         backbones.load(simmim_file, keep=("head",))
-    with pytest.raises(backbones.LoadError, match="keep: expected some of decoder, head"):
+    with pytest.raises(backbones.LoadError, match="keep: expected some of decoder, depth, head"):
         backbones.load(simmim_file, keep=("tail",))
 
 
