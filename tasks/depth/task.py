@@ -102,9 +102,9 @@ class Depth(Task):
         return _EXPLANATION
 
     def prepare(self, recipe: DepthRecipe, progress: Any = None) -> None:
-        from tasks.depth.sources.microworld import world
+        from tasks.depth.sources.microworld import worlds
         from tasks.microworld.several import prepare_several
 
         if recipe.data.name == "microworld":
-            parts = [world(recipe.data, split) for split in SPLITS]
+            parts = [part for split in SPLITS for part in worlds(recipe.data, split)]
             prepare_several(parts, progress, recipe.data.workers)
