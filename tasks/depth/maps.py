@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks import images
 from tasks.contract import DataError
+from tasks.depth.protocol import BENCHMARK
 from tasks.names import printable
 
 if TYPE_CHECKING:
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 COUNT = "leave such images out, counted, with --set data.missing_truth=count"
 _NEAREST, _FARTHEST = 1e-3, 10.0
 """Times the largest depth that is measured: where the median of a map must lie between."""
-
-_KB_CROP = (352, 1216)
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _COLOURS = {0: "grey", 2: "RGB", 3: "a palette", 4: "grey with alpha", 6: "RGB with alpha"}
@@ -113,7 +112,7 @@ def kb_crop(values: NDArray[Any], name: str) -> NDArray[Any]:
     Raises:
         DataError: naming an image that is smaller.
     """
-    (height, width), (h, w) = values.shape[:2], _KB_CROP
+    (height, width), (h, w) = values.shape[:2], BENCHMARK
     if height < h or width < w:
         raise DataError(f"`{name}` is {width}x{height}, smaller than KITTI's crop of {w}x{h}")
     left = (width - w) // 2

@@ -219,7 +219,7 @@ class DepthRecipe(TaskRecipe):
         return self
 
     @model_validator(mode="after")
-    def _sizes(self) -> Self:
+    def _crop_fits(self) -> Self:
         (height, width), seen = self.backbone.input_size, self.test.size
         small = seen is not None and (seen[0] < height or seen[1] < width)
         if small and self.augmentation.crop != "none":
@@ -227,6 +227,4 @@ class DepthRecipe(TaskRecipe):
                 f"training cannot cut backbone.input_size, {height}x{width} (height x width), out "
                 "of `test.size`: enlarge that, or give --set augmentation.crop=none"
             )
-        if self.test.windows > 1 and (seen is None or seen[1] <= seen[0]):
-            raise ValueError("`test.windows` lie side by side: `test.size` must be wider than high")
         return self

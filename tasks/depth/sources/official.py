@@ -186,11 +186,12 @@ def listing(root: Path, data: DepthData, split: Split) -> Listing | None:
         return None
     part = published.parts["test" if split == "test" else "training"]
     try:
-        lines = _lines(root, part, given)
         lines = [
             Line(published.plain(line.image), line.depth and published.plain(line.depth))
-            for line in lines
+            for line in _lines(root, part, given)
         ]
+        if part.pattern is not None:
+            lines.sort()  # With a list as without one.
         if split != "selection" and not data.partial:
             _complete(lines, part, split, published.title)
         folders = (part.images, part.depths)

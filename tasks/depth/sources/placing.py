@@ -47,7 +47,9 @@ def place(
     for line in lines:
         image = _first(line.image, folders[0], there)
         depth = None if line.depth is None else _first(line.depth, folders[1], there)
-        if image is None:
+        if line.depth is None:
+            blind.append(line)
+        elif image is None:
             lost.append(line.image)
         elif depth is None:
             blind.append(line)
