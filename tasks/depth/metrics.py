@@ -153,15 +153,20 @@ def evaluate(rows: list[Row], dataset: Any) -> Evaluation:
         p, g = opened(row, truth, counted, measure)
         for key, value in figures(p, g, measure).items():
             found[key].append(value)
-        found["pixels"].append(len(g))
+        found["pixels"].append(float(len(g)))
         number = float(row.get("number", np.nan))
-        if np.isfinite(number):
+        if not np.isnan(number):
             everywhere = np.full(truth.shape, number, np.float32)
             single = figures(*pixels(everywhere, truth, counted, measure), measure)
             for key in numbers:
                 numbers[key].append(single[key])
     columns = {key: np.array(values) for key, values in found.items()}
     _refuse(columns, measure)
+    if 0 < len(numbers["rmse"]) < len(rows):
+        raise DataError(
+            f"{len(numbers['rmse'])} of {len(rows)} predictions have a single number beside the "
+            "map: all or none must have one"
+        )
     metrics = {NAMES[key]: _mean(columns[key], _better(key)) for key in NAMES}
     metrics |= _pooled(columns)
     if numbers["rmse"]:
@@ -178,7 +183,7 @@ def opened(row: Row, truth: Map, counted: Mask, measure: MeasureRecipe) -> tuple
         DataError: naming the sample whose row is broken or of another size.
     """
     with naming(row):
-        return pixels(storage.unpack(row["depth"], valid=counted), truth, counted, measure)
+        return pixels(storage.unpack(row.get("depth"), valid=counted), truth, counted, measure)
 
 
 @contextmanager
