@@ -76,6 +76,9 @@ class Maps:
     def truth(self, index: int) -> Map:
         return self.truths[index]
 
+    def name(self, index: int) -> str:
+        return str(index)
+
     def rows(self, predictions: list[Map], keep: Keep) -> list[dict[str, Any]]:
         return [
             {"sample": k, "depth": storage.pack(p, keep, self.recipe.measure, self.masks[k])}
