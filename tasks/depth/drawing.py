@@ -12,7 +12,7 @@ import numpy as np
 from tasks.captions import PICTURED
 from tasks.contract import Gallery
 from tasks.depth import distance, storage
-from tasks.depth.metrics import evaluate, naming
+from tasks.depth.metrics import NAMES, evaluate, naming
 from tasks.depth.protocol import mask, name
 from tasks.figures import NORMAL, SHARES, Page, shortened, text_style
 
@@ -97,12 +97,14 @@ def pictures(rows: list[Row], dataset: Any, title: str) -> Gallery:
     images["distance"] = distance.picture(lines, title)
     tables = {
         "distance": lines,
-        "images": [
-            {key: int(v[k]) if key in ("sample", "pixels") else v[k] for key, v in found.items()}
-            for k in worst.tolist()
-        ],
+        "images": [_line(k, found, dataset) for k in worst.tolist()],
     }
     return Gallery(images, tables)
+
+
+def _line(k: int, found: dict[str, list[float]], dataset: Any) -> dict[str, Any]:
+    figures = {key: column[k] for key, column in found.items() if key in NAMES.values()}
+    return {"sample": k, "image": dataset.name(k), "pixels": int(found["pixels"][k])} | figures
 
 
 def shown(row: Row, dataset: Any, words: str = "") -> Shown:

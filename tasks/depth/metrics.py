@@ -137,7 +137,7 @@ def evaluate(rows: list[Row], dataset: Any) -> Evaluation:
 
     Args:
         rows: in any order.
-        dataset: has `truth(i)` (h,w) float32 metres and `recipe.measure`.
+        dataset: has `truth(i)` (h,w) float32 metres, `name(i)` and `recipe.measure`.
 
     Raises:
         DataError: rows that are missing, doubled, broken or of samples that the data set lacks;
@@ -153,15 +153,20 @@ def evaluate(rows: list[Row], dataset: Any) -> Evaluation:
         p, g = opened(row, truth, counted, measure)
         for key, value in figures(p, g, measure).items():
             found[key].append(value)
-        found["pixels"].append(len(g))
+        found["pixels"].append(float(len(g)))
         number = float(row.get("number", np.nan))
-        if np.isfinite(number):
+        if not np.isnan(number):
             everywhere = np.full(truth.shape, number, np.float32)
             single = figures(*pixels(everywhere, truth, counted, measure), measure)
             for key in numbers:
                 numbers[key].append(single[key])
     columns = {key: np.array(values) for key, values in found.items()}
-    _refuse(columns, measure)
+    _refuse(columns, dataset)
+    if 0 < len(numbers["rmse"]) < len(rows):
+        raise DataError(
+            f"{len(numbers['rmse'])} of {len(rows)} predictions have a single number beside the "
+            "map: all or none must have one"
+        )
     metrics = {NAMES[key]: _mean(columns[key], _better(key)) for key in NAMES}
     metrics |= _pooled(columns)
     if numbers["rmse"]:
@@ -178,7 +183,7 @@ def opened(row: Row, truth: Map, counted: Mask, measure: MeasureRecipe) -> tuple
         DataError: naming the sample whose row is broken or of another size.
     """
     with naming(row):
-        return pixels(storage.unpack(row["depth"], valid=counted), truth, counted, measure)
+        return pixels(storage.unpack(row.get("depth"), valid=counted), truth, counted, measure)
 
 
 @contextmanager
@@ -190,22 +195,27 @@ def naming(row: Row) -> Iterator[None]:
         raise DataError(f"the prediction for sample {row['sample']}: {error}") from None
 
 
-def _refuse(columns: dict[str, Floats], measure: MeasureRecipe) -> None:
-    count = len(columns["pixels"])
-    empty = np.flatnonzero(columns["pixels"] == 0).tolist()
-    if empty:
+def _refuse(columns: dict[str, Floats], dataset: Any) -> None:
+    count, measure = len(dataset), dataset.recipe.measure
+    empty = np.flatnonzero(columns["pixels"] == 0)
+    if len(empty):
         raise DataError(
-            f"{len(empty)} of {count} samples have no pixel that counts ({name(measure)}): "
-            f"{empty[:5]} ...; leave them out of the list of images, or set another `measure`"
+            f"{len(empty)} of {count} samples have no pixel that counts ({name(measure)}), as "
+            f"{_first(empty, dataset)}; leave them out of the list of images, or set another "
+            "`measure`"
         )
     for key in NAMES:
-        wrong = np.flatnonzero(~np.isfinite(columns[key])).tolist()
-        if wrong:
+        wrong = np.flatnonzero(~np.isfinite(columns[key]))
+        if len(wrong):
             raise DataError(
-                f"{NAMES[key]} is no number for {len(wrong)} of {count} samples: {wrong[:5]} ...; "
-                f"a depth that is NaN, 0 or negative was predicted, and `{measure.convention}` "
-                "leaves it so"
+                f"{NAMES[key]} is no number for {len(wrong)} of {count} samples, as "
+                f"{_first(wrong, dataset)}: a depth that is NaN, 0 or negative was predicted, and "
+                f"the convention `{measure.convention}` leaves it so"
             )
+
+
+def _first(samples: NDArray[np.intp], dataset: Any) -> str:
+    return f"{int(samples[0])} (`{dataset.name(int(samples[0]))}`)"
 
 
 def _pooled(columns: dict[str, Floats]) -> dict[str, Metric]:

@@ -60,11 +60,11 @@ def pack(depth: Map, keep: Keep, measure: MeasureRecipe, valid: Mask) -> bytes:
     return _HEAD.pack(_KINDS.index(keep), *depth.shape, step, check, zlib.crc32(body)) + body
 
 
-def unpack(content: bytes, shape: tuple[int, int] | None = None, valid: Mask | None = None) -> Map:
+def unpack(content: object, shape: tuple[int, int] | None = None, valid: Mask | None = None) -> Map:
     """The map (h,w) in metres that `pack` was given, as far as it was kept.
 
     Args:
-        content: what `pack` gave.
+        content: what `pack` gave; anything else is refused.
         shape: refuse maps of another one.
         valid: (h,w) the mask that `pack` was given; for `keep=valid` alone, where other pixels
             come back as NaN.

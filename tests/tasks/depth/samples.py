@@ -41,6 +41,9 @@ class Maps:
     def truth(self, index: int) -> Map:
         return self.truths[index]
 
+    def name(self, index: int) -> str:
+        return f"room/{index}.png"
+
     def item(self, index: int, rng: None) -> dict[str, Any]:
         self.asked.append(index)
         return {"image": np.full((3, *self.truths[index].shape), 20 * index, np.uint8)}

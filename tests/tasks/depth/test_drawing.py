@@ -68,6 +68,7 @@ def test_the_best_and_the_worst_images_are_shown_in_order(texts: list[str]) -> N
     assert dataset.asked == order[:6] + order[::-1][:6]
     assert [line["sample"] for line in found.tables["images"]] == order[::-1]
     assert found.tables["images"][0]["RMSE"] == max(rmse)
+    assert found.tables["images"][0]["image"] == f"room/{order[-1]}.png"
     assert texts.count("a run; no crop, 0.001-10 m") == 3
     assert f"RMSE {min(rmse):.3f} m" in " ".join(texts)
     assert "6 of 8 images; all are in images.csv." in " ".join(texts)

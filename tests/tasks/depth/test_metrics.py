@@ -15,9 +15,10 @@ import pytest
 from results.predictions import read_rows, write_rows
 from tasks.contract import DataError
 from tasks.depth.metrics import NAMES, evaluate, image_figures
-from tasks.depth.protocol import mask
+from tasks.depth.protocol import benchmark, mask
 from tests.tasks.depth.samples import Map, Maps, maps, measure_of, some
 
+DOCS = Path(__file__).parents[3] / "docs/depth.md"
 FOLDER = Path(__file__).parents[2] / "fixtures/metrics"
 MIM = json.loads((FOLDER / "depth_mimdepth/expected.json").read_text())
 BTS = json.loads((FOLDER / "depth_bts/expected.json").read_text())
@@ -149,10 +150,12 @@ def test_silog_of_bts_is_the_deviation_of_the_logarithms_in_per_cent() -> None:
     assert same(scaled["silog"], found["silog"], 1e-6)
 
 
-def test_equal_errors_everywhere_give_a_silog_of_no_rounding() -> None:
-    truth = np.full((50, 50), 3.3, np.float32)
-    found = image_figures(truth * np.float32(1.1), truth, measure_of(convention="bts"))
-    assert 0 <= found["silog"] < 1e-5
+def test_equal_errors_everywhere_give_a_silog_of_nothing_but_rounding() -> None:
+    truth, measure = np.full((7, 9), 3.3, np.float32), measure_of(convention="bts")
+    factors = np.linspace(0.5, 2, 50, dtype=np.float32)
+    # Of many the variance is below 0 by rounding: its root would be no number.
+    found = [image_figures(truth * factor, truth, measure)["silog"] for factor in factors]
+    assert 0 <= min(found) <= max(found) < 1e-5
 
 
 def test_what_the_conventions_make_of_hostile_predictions() -> None:
@@ -275,6 +278,14 @@ def test_what_is_kept_changes_the_figures_by_its_rounding_alone() -> None:
             lambda rows: [*rows[:2], rows[2] | {"depth": b"nothing"}],
             "the prediction for sample 2: it is no stored depth map",
         ),
+        (
+            lambda rows: [{"sample": row["sample"]} for row in rows],
+            "the prediction for sample 0: it is no stored depth map",
+        ),
+        (
+            lambda rows: [rows[0] | {"number": 2.0}, *rows[1:]],
+            "1 of 3 predictions have a single number beside the map",
+        ),
     ],
 )
 def test_broken_rows_are_refused(change: Any, message: str) -> None:
@@ -294,7 +305,7 @@ def test_images_without_a_pixel_that_counts_are_refused_with_their_number() -> N
     rows, dataset = some(4)
     for sample in (1, 3):
         dataset.truths[sample][:] = 0
-    with pytest.raises(DataError, match=r"2 of 4 samples have no pixel that counts .*: \[1, 3\]"):
+    with pytest.raises(DataError, match=r"2 of 4 samples have no pixel .*, as 1 \(`room/1.png`\);"):
         evaluate(rows, dataset)
 
 
@@ -303,8 +314,38 @@ def test_a_figure_that_is_no_number_is_refused_with_its_sample() -> None:
     dark = maps(2)[0].copy()
     dark[dataset.truths[2] > 1] = 0
     rows[2] = dataset.row(2, dark)
-    with pytest.raises(DataError, match=r"RMSElog is no number for 1 of 3 samples: \[2\]"):
+    with pytest.raises(DataError, match=r"RMSElog is no number for 1 of 3 .*, as 2 \(`room/2"):
         evaluate(rows, dataset)
     # BTS clamps, and so has a figure.
     dataset.recipe.measure = measure_of(convention="bts")
     assert np.isfinite(evaluate(rows, dataset).metrics["RMSElog"].value)
+
+
+def test_the_tables_of_the_docs_are_what_the_fixtures_give() -> None:
+    part = DOCS.read_text().split("## What mixing does")[1].split("\n## ")[0]
+    lines = [line.strip("| ").split(" | ") for line in part.splitlines() if line.startswith("| `")]
+    compared = 0
+    for crop, bounds, convention, *rest in lines:
+        low, high = map(float, bounds.removesuffix(" m").split("-"))
+        of_room = len(rest) == 7
+        alignment = rest.pop(0) if of_room else "none"
+        image = "nyu/plain_2" if of_room else "kitti/plain_1"
+        if " of " in crop:
+            image = "kitti_full/full_1"
+        measure = measure_of(
+            crop=crop.split("`")[1],
+            min_depth=low,
+            max_depth=high,
+            convention=convention.strip("`"),
+            alignment=alignment,
+        )
+        prediction, truth = stored(*image.split("/"))
+        if "of 352x1216" in crop:
+            truth = truth[benchmark(truth.shape)]
+        found = image_figures(prediction, truth, measure)
+        keys = ["rmse", "abs_rel", "log10", "silog", "d1"]
+        keys = keys if of_room else [key for key in keys if key != "log10"]
+        count = int(mask(truth, measure).sum())
+        assert rest == [f"{count:,}", *(f"{found[key]:.4f}" for key in keys)], (crop, convention)
+        compared += 1
+    assert compared == 14

@@ -24,6 +24,8 @@ def bounds(shape: tuple[int, int], crop: Crop) -> tuple[int, int, int, int]:
         ((375, 1242), "kitti_benchmark", (23, 375, 13, 1229)),
         ((370, 1226), "kitti_benchmark", (18, 370, 5, 1221)),
         ((376, 1241), "kitti_benchmark", (24, 376, 12, 1228)),
+        # Half a column is cut off, not rounded.
+        ((376, 1243), "kitti_benchmark", (24, 376, 13, 1229)),
         ((352, 1216), "kitti_benchmark", (0, 352, 0, 1216)),
         ((24, 30), "none", (0, 24, 0, 30)),
     ],
