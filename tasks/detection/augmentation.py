@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import cv2
 import numpy as np
 
+from tasks.detection.masks import decode
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -49,8 +51,6 @@ def augment(view: View, recipe: Any, canvas: tuple[int, int], rng: np.random.Gen
 
 
 def place(view: View, recipe: Any, canvas: tuple[int, int]) -> Placed:
-    from pycocotools import mask
-
     height, width = canvas
     scale = (width / view.image.shape[1], height / view.image.shape[0])
     image = cv2.resize(view.image, (width, height))
@@ -58,7 +58,7 @@ def place(view: View, recipe: Any, canvas: tuple[int, int]) -> Placed:
     if view.masks is not None:
         masks = np.zeros((len(view.masks), height, width), np.uint8)
         for k, rle in enumerate(view.masks):
-            masks[k] = cv2.resize(mask.decode(rle), (width, height), interpolation=0)
+            masks[k] = cv2.resize(decode(rle), (width, height), interpolation=0)
     return Placed(
         np.asarray(image, np.uint8),
         canvas,
