@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tasks.contract import DataError, Split
+from tasks.names import printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,8 +71,7 @@ def digest(annotations: str, folder: Path, files: Iterable[str], hint: str = "")
         try:
             size = (folder / file).stat().st_size
         except OSError as error:
-            raise DataError(
-                f"cannot read the image {folder / file}: {error.strerror}{hint}"
-            ) from None
-        whole.update(f"{file} {size}\n".encode())
+            name = printable(str(folder / file))
+            raise DataError(f"cannot read the image {name}: {error.strerror}{hint}") from None
+        whole.update(f"{printable(file)} {size}\n".encode())
     return whole.hexdigest()

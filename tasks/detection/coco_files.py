@@ -56,8 +56,8 @@ def categories(content: Any, mending: Mending) -> tuple[tuple[str, ...], Ints]:
     names: dict[int, str] = {}
     for entry in _section(content, "categories", mending):
         number, name = entry["id"], entry.get("name")
-        if not isinstance(name, str) or not name:
-            raise mending.refusal(f"category {number} has no `name`")
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise mending.refusal(f"category {number} has no `name` that can be printed")
         if number in names:
             if names[number] != name:
                 raise mending.refusal(

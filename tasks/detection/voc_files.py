@@ -166,8 +166,8 @@ def _root(content: bytes, file: Path) -> Element:
 
 def _name(entry: Element, file: Path) -> str:
     name = (entry.findtext("name") or "").strip()
-    if not name:
-        raise DataError(f"{file} has an object without a name")
+    if not name or not name.isprintable():
+        raise DataError(f"{file} has an object without a name that can be printed")
     return name
 
 

@@ -237,6 +237,7 @@ REFUSED: list[tuple[Change, str]] = [
     (lambda c: c["images"][1].update(file_name=7), "image 13 has no valid `file_name`"),
     (lambda c: c["images"][1].update(file_name="a\0"), "image 13 has no valid `file_name`"),
     (lambda c: c["categories"][0].pop("name"), "category 90 has no `name`"),
+    (lambda c: c["categories"][0].update(name="\ud800"), "category 90 has no `name` that can be"),
 ]
 
 
