@@ -8,6 +8,8 @@ from pydantic import Field
 
 from tasks.recipe import FREE, Count, DataRecipe, Fraction, Positive, Section, TaskRecipe
 
+Resampler = Literal["opencv", "pillow"]
+
 
 class SplitCounts(Section):
     """Scenes of microworld in each split."""
@@ -132,6 +134,9 @@ class AugmentationRecipe(Section):
     min_area: Annotated[float, Field(ge=0)] = Field(
         0.0, description="objects of fewer square pixels after it are left out"
     )
+    resampler: Resampler = Field(
+        "opencv", description="bilinear as mmdet has it, or as detectron2, smoothed when shrinking"
+    )
 
 
 class EvaluationRecipe(Section):
@@ -140,6 +145,7 @@ class EvaluationRecipe(Section):
 
     short_side: Count | None = None
     max_long_side: Count | None = None
+    resampler: Resampler = Field("opencv", description="as in training")
 
 
 class PredictionsRecipe(Section):
