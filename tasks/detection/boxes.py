@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
 from tasks.detection.mending import Mending, Rule
@@ -27,7 +28,7 @@ def checked(box: Any, size: Sequence[int], who: str, mending: Mending) -> list[f
         DataError: a box that is none, and nothing may be mended.
     """
     if not isinstance(box, list) or len(box) != 4 or not finite(box):
-        problem = f"{who} has the box {box!r}, four numbers are needed (x, y, width, height)"
+        problem = f"{who} has the box {short(box)}, four numbers are needed (x, y, width, height)"
         mending.mend(Rule.NO_BOX, problem)
         return None
     x, y, w, h = box

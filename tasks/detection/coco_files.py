@@ -8,6 +8,7 @@ for none and never matches.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,23 +56,23 @@ def categories(content: Any, mending: Mending) -> tuple[tuple[str, ...], Ints]:
     names: dict[int, str] = {}
     for entry in _section(content, "categories", mending):
         number, name = entry["id"], entry.get("name")
-        if not isinstance(name, str) or not name:
-            raise mending.refusal(f"category {number} has no `name`")
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise mending.refusal(f"category {number} has no `name` that can be printed")
         if number in names:
             if names[number] != name:
                 raise mending.refusal(
-                    f"two categories have the id {number}: {names[number]!r} and {name!r}"
+                    f"two categories have the id {number}: {short(names[number])} and {short(name)}"
                 )
             mending.mend(Rule.CATEGORY_TWICE, f"category {number} is listed twice")
         names[number] = name
     if not names:
-        raise mending.refusal("has no category")
+        raise mending.refusal("no category is listed")
     ids = sorted(names)
     for number in ids:
         name = names[number]
         alike = [other for other in ids if names[other] == name]
         if len(alike) > 1:
-            mending.mend(Rule.SAME_NAME, f"the categories {alike} have one name, {name!r}")
+            mending.mend(Rule.SAME_NAME, f"the categories {alike} have one name, {short(name)}")
             names |= {other: f"{name} ({other})" for other in alike}
     return tuple(names[number] for number in ids), np.array(ids, np.int64)
 
@@ -80,7 +81,7 @@ def _section(content: Any, name: str, mending: Mending) -> list[Any]:
     """A list of the file, every entry of which has an id."""
     entries = content.get(name) if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
-        raise mending.refusal(f"is no COCO file, it has no list `{name}`")
+        raise mending.refusal(f"no COCO file, the list `{name}` is missing")
     for number, entry in enumerate(entries):
         if not isinstance(entry, Mapping) or not whole(entry.get("id")):
             raise mending.refusal(f"entry {number} of `{name}` has no whole number as `id`")
@@ -110,7 +111,8 @@ def _image(entry: Any, mending: Mending) -> tuple[str, int, int]:
         raise mending.refusal(f"image {entry['id']} has no valid `file_name`")
     if not finite(sides) or any(side < 1 or side != int(side) for side in sides):
         raise mending.refusal(
-            f"image {entry['id']} has the width and height {sides}, whole numbers of pixels needed"
+            f"image {entry['id']} has the width and height {short(sides)}, whole numbers of pixels "
+            "are needed"
         )
     width, height = int(sides[0]), int(sides[1])
     if width * height >= LARGEST:
@@ -142,10 +144,10 @@ class _Reader:
         who = f"annotation {entry['id']}"
         image, category = entry.get("image_id"), entry.get("category_id")
         if not whole(image) or image not in self._images:
-            problem = f"{who} is of image {image!r}, which is not listed"
+            problem = f"{who} is of image {short(image)}, which is not listed"
             return self._mending.mend(Rule.NO_IMAGE, problem)
         if not whole(category) or category not in self._categories:
-            problem = f"{who} is of category {category!r}, which does not exist"
+            problem = f"{who} is of category {short(category)}, which does not exist"
             return self._mending.mend(Rule.NO_CATEGORY, problem)
         row = self._images[image]
         width, height = self._sizes[row]
@@ -196,7 +198,7 @@ class _Reader:
     def _crowd(self, value: Any, who: str) -> bool:
         if value in (0, 1):
             return bool(value)
-        self._mending.mend(Rule.CROWD, f"{who} has `iscrowd` {value!r}, which must be 0 or 1")
+        self._mending.mend(Rule.CROWD, f"{who} has `iscrowd` {short(value)}, which must be 0 or 1")
         return True
 
     def _mask(
@@ -219,7 +221,7 @@ class _Reader:
         if area is None:
             self._mending.note(Rule.AREA_MISSING)
         elif not finite([area]) or area < 0:
-            self._mending.mend(Rule.AREA, f"{who} has the area {area!r}")
+            self._mending.mend(Rule.AREA, f"{who} has the area {short(area)}")
         elif box == entry["bbox"]:
             return float(area)
         else:

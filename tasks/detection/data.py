@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.contract import DataError, DataInfo, Ragged, Split, TaskDataset
-from tasks.detection.augmentation import View, augment, place
+from tasks.detection.augmentation import View, augment, check, place
 from tasks.detection.masks import Masks
 from tasks.detection.sources import LICENCES, Source, open_source
 from tasks.subsets import subset
@@ -34,11 +34,17 @@ class DetectionDataset(TaskDataset):
     Attributes:
         annotations: of the samples: its images are in their order.
         source: where the images are.
+
+    Raises:
+        DataError: files that are missing or malformed.
+        RecipeError: images may come out larger than the canvas.
     """
 
     def __init__(self, recipe: DetectionRecipe, split: Split) -> None:
         data = recipe.data
         self.recipe, self.split = recipe, split
+        for section in (recipe.augmentation, recipe.evaluation):
+            check(section, recipe.backbone.input_size)
         self.source: Source = open_source(data, split)
         found = self.source.annotations
         skipped = {f"repaired: {rule}": count for rule, count in found.repaired.items()}
@@ -129,9 +135,10 @@ class DetectionDataset(TaskDataset):
 
     @property
     def fixed(self) -> bool:
-        recipe = self.recipe.augmentation
-        same = self.recipe.evaluation.short_side is None and recipe.min_area == 0
-        return recipe.mode == "fit" and recipe.flip == 0 and same
+        training, evaluation = self.recipe.augmentation, self.recipe.evaluation
+        moves = training.mode != "fit" or training.flip > 0 or training.min_area > 0
+        same = training.resampler == evaluation.resampler and evaluation.short_side is None
+        return same and not moves
 
     @property
     def view(self) -> dict[str, Any]:

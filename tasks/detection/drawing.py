@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from tasks.contract import Gallery
+from tasks.detection.masks import decode
 from tasks.rows import in_order
 
 if TYPE_CHECKING:
@@ -158,10 +159,8 @@ def _annotated(row: Row, dataset: DetectionDataset) -> list[Drawn]:
 
 
 def _mask(rle: Rle, size: tuple[int, int]) -> NDArray[np.bool_]:
-    from pycocotools import mask
-
-    decoded = Image.fromarray(np.ascontiguousarray(mask.decode(rle)))
-    return np.asarray(decoded.resize(size, Image.Resampling.NEAREST)) > 0
+    shrunk = Image.fromarray(decode(rle)).resize(size, Image.Resampling.NEAREST)
+    return np.asarray(shrunk) > 0
 
 
 @cache

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from reprlib import repr as short
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -169,6 +170,14 @@ def run_lengths(counts: bytes) -> Ints:
     return numbers
 
 
+def decode(found: Rle) -> NDArray[np.uint8]:
+    """The pixels of a mask, (H, W) of 0 and 1."""
+    height, width = found["size"]
+    lengths = run_lengths(found["counts"])
+    values = (np.arange(len(lengths)) % 2).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(values, lengths).reshape(width, height).T)
+
+
 def _ring(ring: Any, size: tuple[int, int]) -> bytes:
     if not isinstance(ring, list):
         raise ValueError("has polygons that are no lists of numbers")
@@ -192,7 +201,7 @@ def _compressed(value: Any, size: tuple[int, int]) -> bytes:
     height, width = size
     if found != [height, width]:
         raise ValueError(
-            f"has run lengths of size {found!r}, its image's height and width are {[*size]}"
+            f"has run lengths of size {short(found)}, its image's height and width are {[*size]}"
         )
     if isinstance(counts, list):
         return _from_list(counts, height, width)
@@ -231,15 +240,15 @@ def _rle(store: Store, row: int) -> Rle:
     if store.runs[row]:
         return {"size": [height, width], "counts": parts[0]}
     rings = [np.frombuffer(part, np.float64).tolist() for part in parts]
-    merged = mask.merge(mask.frPyObjects(rings, height, width))
-    return {"size": [height, width], "counts": merged["counts"]}
+    packed = mask.frPyObjects(rings, height, width)
+    one = packed[0] if len(packed) == 1 else mask.merge(packed)
+    return {"size": [height, width], "counts": one["counts"]}
 
 
 def _resized(found: Rle, height: int, width: int) -> Rle:
     import cv2
     from pycocotools import mask
 
-    pixels = mask.decode(found)
-    pixels = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_NEAREST)
+    pixels = cv2.resize(decode(found), (width, height), interpolation=cv2.INTER_NEAREST)
     packed = mask.encode(np.asfortranarray(pixels))
     return {"size": [height, width], "counts": packed["counts"]}

@@ -15,7 +15,9 @@ from tasks.detection import coco_files, voc_files
 from tasks.detection.mending import Mending, Rule
 from tasks.detection.recipe import SplitPaths
 from tasks.json_files import read_json
+from tasks.layouts import Layout, digest
 from tasks.microworld import Microworld
+from tasks.names import printable
 from tasks.subsets import held_out
 
 if TYPE_CHECKING:
@@ -97,22 +99,14 @@ class Folder(Source):
     sha256: str
     annotations: Annotations
 
-    def path(self, row: int) -> Path:
-        return self.folder / self.annotations.images.files[row]
-
     def image(self, row: int) -> NDArray[np.uint8]:
-        width, height = self.annotations.images.sizes[row].tolist()
-        return images.of_size(self.path(row), (width, height))
+        listed = self.annotations.images
+        width, height = listed.sizes[row].tolist()
+        return images.of_size(self.folder / listed.files[row], (width, height))
 
     def digest(self, rows: Ints) -> str:
-        whole = hashlib.sha256(self.sha256.encode())
-        for row in rows.tolist():
-            try:
-                size = self.path(row).stat().st_size
-            except OSError as error:
-                raise images.unreadable(self.path(row), error) from None
-            whole.update(f"{self.annotations.images.files[row]} {size}\n".encode())
-        return whole.hexdigest()
+        files = (self.annotations.images.files[row] for row in rows.tolist())
+        return digest(self.sha256, self.folder, files)
 
 
 def world(data: DetectionData, split: Split) -> Microworld:
@@ -130,53 +124,37 @@ def open_source(data: DetectionData, split: Split) -> Source:
         scenes = world(data, split)
         content = scenes.to_coco_instances()
         return World(scenes, coco_files.parse(content, "microworld", data))
-    files = data.annotations or ANNOTATIONS[data.name]
-    if (files.training == files.selection) != (data.held_out is not None):
+    expected = layout(data)
+    files = expected.annotations
+    if (files["training"] == files["selection"]) != (data.held_out is not None):
         raise RecipeError(
             "`data.held_out` is for a selection split taken from the training images, as coco's: "
             "give it exactly where `annotations.selection` is `annotations.training`, such as "
             "--set data.held_out=0.02"
         )
-    path, folder = _paths(data, split)
+    path, folder = expected.existing(data.root, split)
+    assert data.root is not None
     if data.name == "voc":
-        splits = [_named(data, other) for other in SPLITS]
-        annotations, digest = voc_files.read(path, folder, splits, data)
+        splits = [expected.paths(data.root, other) for other in SPLITS]
+        annotations, sha256 = voc_files.read(path, folder, splits, data)
     else:
         annotations = coco_files.parse(read_json(path), str(path), data)
-        if data.name == "folder":
-            _compare_classes(annotations, path, _named(data, "training")[0], data)
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    if data.name == "folder":
+        _compare_classes(annotations, path, expected.paths(data.root, "training")[0], data)
     annotations = _with_files(annotations, folder, Mending(str(path), data.repair))
     if data.held_out is not None and split != "test":
         held = held_out(annotations.images.ids, data.held_out, data.held_out_seed)
         annotations = annotations.of_images(np.flatnonzero(held == (split == "selection")))
-    return Folder(folder, digest, annotations)
+    return Folder(folder, sha256, annotations)
 
 
-def layout(data: DetectionData) -> str:
-    """The files that are expected below the root, in one line."""
-    files = dict.fromkeys((data.annotations or ANNOTATIONS[data.name]).model_dump().values())
-    folders = (data.images or IMAGES[data.name]).model_dump().values()
-    others = ["Annotations/"] if data.name == "voc" else []
-    return ", ".join([*files, *dict.fromkeys(f"{name}/" for name in folders), *others])
-
-
-def _paths(data: DetectionData, split: Split) -> tuple[Path, Path]:
-    if data.root is None:
-        raise DataError(f"`{data.name}` needs --data-root DIR, with {layout(data)} in it")
-    if not data.root.is_dir():
-        raise DataError(f"there is no folder {data.root}; expected there: {layout(data)}")
-    path, folder = _named(data, split)
-    for missing in (part for part in (path, folder) if not part.exists()):
-        raise DataError(f"{missing} is missing; expected in {data.root}: {layout(data)}")
-    return path, folder
-
-
-def _named(data: DetectionData, split: Split) -> tuple[Path, Path]:
-    """The annotation file and image folder of a split."""
-    assert data.root is not None
-    path = data.root / getattr(data.annotations or ANNOTATIONS[data.name], split)
-    return path, data.root / getattr(data.images or IMAGES[data.name], split)
+def layout(data: DetectionData) -> Layout:
+    """The files that are expected below the root."""
+    files = data.annotations or ANNOTATIONS[data.name]
+    folders = data.images or IMAGES[data.name]
+    others = (f"{voc_files.ANNOTATIONS}/",) if data.name == "voc" else ()
+    return Layout(data.name, files.model_dump(), folders.model_dump(), others)
 
 
 def _compare_classes(found: Annotations, path: Path, training: Path, data: DetectionData) -> None:
@@ -204,7 +182,9 @@ def _with_files(found: Annotations, folder: Path, mending: Mending) -> Annotatio
             kept.append(row)
         else:
             number = found.images.ids[row]
-            mending.mend(Rule.NO_FILE, f"image {number} is missing, {folder / file}")
+            mending.mend(
+                Rule.NO_FILE, f"image {number} is missing, {printable(str(folder / file))}"
+            )
     if len(kept) == len(found.images):
         return found
     return replace(

@@ -8,6 +8,7 @@ VOC's own code asks for an IoU above 0.5.
 from __future__ import annotations
 
 import hashlib
+from reprlib import repr as short
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
@@ -110,10 +111,10 @@ def _names(path: Path, mending: Mending) -> list[str]:
     names: dict[str, None] = {}
     for name in _lines(path):
         if name in names:
-            mending.mend(Rule.IMAGE_TWICE, f"image {name} is listed twice")
+            mending.mend(Rule.IMAGE_TWICE, f"image {short(name)} is listed twice")
         names[name] = None
     if not names:
-        raise mending.refusal("lists no image")
+        raise mending.refusal("no image is listed")
     return list(names)
 
 
@@ -165,8 +166,8 @@ def _root(content: bytes, file: Path) -> Element:
 
 def _name(entry: Element, file: Path) -> str:
     name = (entry.findtext("name") or "").strip()
-    if not name:
-        raise DataError(f"{file} has an object without a name")
+    if not name or not name.isprintable():
+        raise DataError(f"{file} has an object without a name that can be printed")
     return name
 
 
@@ -174,7 +175,9 @@ def _size(root: Element, file: Path) -> tuple[int, int]:
     texts = [root.findtext(f"size/{side}") for side in ("width", "height")]
     sides = [int(text) if text and text.strip().isdecimal() else 0 for text in texts]
     if min(sides) < 1 or sides[0] * sides[1] >= LARGEST:
-        raise DataError(f"{file} has the size {texts}, width and height in pixels are needed")
+        raise DataError(
+            f"{file} has the size {short(texts)}, width and height in pixels are needed"
+        )
     return sides[0], sides[1]
 
 
@@ -183,7 +186,7 @@ def _box(entry: Element, size: tuple[int, int], who: str, mending: Mending) -> l
     try:
         left, top, right, bottom = (float(text or "") for text in texts)
     except ValueError:
-        problem = f"{who} has the corners {texts}, four numbers are needed"
+        problem = f"{who} has the corners {short(texts)}, four numbers are needed"
         mending.mend(Rule.NO_BOX, problem)
         return None
     return checked([left - 1, top - 1, right - left + 1, bottom - top + 1], size, who, mending)
@@ -192,5 +195,5 @@ def _box(entry: Element, size: tuple[int, int], who: str, mending: Mending) -> l
 def _difficult(entry: Element, who: str, mending: Mending) -> bool:
     text = (entry.findtext("difficult") or "0").strip()
     if text not in ("0", "1"):
-        mending.mend(Rule.CROWD, f"{who} is `difficult` {text!r}, which must be 0 or 1")
+        mending.mend(Rule.CROWD, f"{who} is `difficult` {short(text)}, which must be 0 or 1")
     return text != "0"

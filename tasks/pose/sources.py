@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tasks import images
 from tasks.contract import DataError, Split
 from tasks.json_files import read_json
+from tasks.layouts import Layout, digest
 from tasks.microworld import Microworld
 from tasks.pose.annotations import Annotations, Images, parse
 from tasks.pose.recipe import PoseData
@@ -82,17 +83,12 @@ class Folder(Source):
         return images.of_size(self.path(row), (int(width), int(height)))
 
     def digest(self, rows: NDArray[np.int64]) -> str:
-        whole = hashlib.sha256(self.file_sha256.encode())
-        for row in rows.tolist():
-            try:
-                size = self.path(row).stat().st_size
-            except OSError as error:
-                raise DataError(
-                    f"cannot read the image {self.path(row)}: {error.strerror}; people without "
-                    "their image are left out and counted with --set data.skip_unreadable=true"
-                ) from None
-            whole.update(f"{self.annotations.images.files[row]} {size}\n".encode())
-        return whole.hexdigest()
+        hint = (
+            "; people without their image are left out and counted with --set "
+            "data.skip_unreadable=true"
+        )
+        files = (self.annotations.images.files[row] for row in rows.tolist())
+        return digest(self.file_sha256, self.folder, files, hint)
 
 
 def world(data: PoseData, split: Split) -> Microworld:
@@ -109,35 +105,19 @@ def open_source(data: PoseData, split: Split) -> Source:
         scenes = world(data, split)
         content = scenes.to_coco_keypoints()
         return World(scenes, parse(content, "microworld", data.area))
-    path, folder = _paths(data, split)
+    path, folder = layout(data).existing(data.root, split)
     annotations = parse(read_json(path), str(path), data.area)
     if data.name == "crowdpose" and np.isnan(annotations.images.crowd_index).any():
         raise DataError(f"{path} has images without `crowdIndex`, which CrowdPose's figures need")
     if data.held_out is not None and split != "test":
         annotations = _hold_out(annotations, data.held_out, data.held_out_seed, split)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Folder(folder, digest, annotations)
+    return Folder(folder, hashlib.sha256(path.read_bytes()).hexdigest(), annotations)
 
 
-def layout(data: PoseData) -> str:
-    """The files that are expected below the root, in one line."""
+def layout(data: PoseData) -> Layout:
+    """The files that are expected below the root."""
     assert data.annotations is not None and data.images is not None
-    files = dict.fromkeys(data.annotations.model_dump().values())
-    folders = dict.fromkeys(f"{name}/" for name in data.images.model_dump().values())
-    return ", ".join([*files, *folders])
-
-
-def _paths(data: PoseData, split: Split) -> tuple[Path, Path]:
-    assert data.annotations is not None and data.images is not None
-    if data.root is None:
-        raise DataError(f"`{data.name}` needs --data-root DIR, with {layout(data)} in it")
-    if not data.root.is_dir():
-        raise DataError(f"there is no folder {data.root}; expected there: {layout(data)}")
-    path = data.root / getattr(data.annotations, split)
-    folder = data.root / getattr(data.images, split)
-    for missing in (part for part in (path, folder) if not part.exists()):
-        raise DataError(f"{missing} is missing; expected in {data.root}: {layout(data)}")
-    return path, folder
+    return Layout(data.name, data.annotations.model_dump(), data.images.model_dump())
 
 
 def _hold_out(found: Annotations, share: float, seed: int, split: Split) -> Annotations:
