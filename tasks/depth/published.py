@@ -11,12 +11,45 @@ from typing import TYPE_CHECKING
 
 from backbones.errors import LoadError
 from backbones.keys import assign
+from tasks.contract import DataInfo, Published
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from torch import Tensor
 
     from tasks.depth.model import DepthModel
     from tasks.depth.recipe import DepthRecipe
+
+SIZES = {128: "base", 192: "large"}
+"""Channels of the first stage -> size of SwinV2."""
+
+_NYU = ("d1", "d2", "d3", "AbsRel", "RMSE", "RMSElog", "log10")
+_KITTI = ("d1", "d2", "d3", "AbsRel", "RMSE", "RMSElog", "SqRel")
+# The column that the README calls abs_rel on NYUv2 has the size of log10: it stands beside both.
+FIGURES = {
+    ("nyuv2", "base"): dict(
+        zip(_NYU, (0.935, 0.991, 0.998, 0.044, 0.304, 0.109, 0.044), strict=True)
+    ),
+    ("nyuv2", "large"): dict(
+        zip(_NYU, (0.949, 0.994, 0.999, 0.036, 0.287, 0.102, 0.036), strict=True)
+    ),
+    ("kitti", "base"): dict(
+        zip(_KITTI, (0.976, 0.998, 0.999, 0.052, 2.050, 0.078, 0.148), strict=True)
+    ),
+    ("kitti", "large"): dict(
+        zip(_KITTI, (0.977, 0.998, 1.000, 0.050, 1.966, 0.075, 0.139), strict=True)
+    ),
+}
+"""Data set and size -> the table in the README of SwinTransformer/MIM-Depth-Estimation."""
+
+NOTES = {
+    "nyuv2": (
+        "published: README of SwinTransformer/MIM-Depth-Estimation; its column abs_rel looks like "
+        "log10, so it stands beside both",
+    ),
+    "kitti": ("published: README of SwinTransformer/MIM-Depth-Estimation",),
+}
 
 _DECONVOLUTION = re.compile(r"decoder\.deconv_layers\.(\d+)\.weight")
 _FIRST_CONVOLUTION = "decoder.conv_layers.0.weight"
@@ -60,3 +93,32 @@ def load_head(model: DepthModel, tensors: Mapping[str, Tensor]) -> None:
     own = {name.removeprefix("decoder."): value for name, value in tensors.items()}
     where = f"the depth head of {model.backbone.spec.name}"
     assign(model.head, own, frozenset(), where)
+
+
+def open_model(checkpoint: Path, recipe: DepthRecipe) -> Published:
+    """A published model, and what its authors say of it on the recipe's data.
+
+    Args:
+        checkpoint: the file.
+        recipe: of the data set that the model was trained for, of scale `paper`.
+
+    Raises:
+        LoadError: no encoder, or no head of MIM-Depth-Estimation, in the file.
+    """
+    import backbones
+    from tasks.depth.model import DepthModel
+
+    backbone = backbones.load(
+        checkpoint,
+        input_size=recipe.backbone.input_size,
+        arch=recipe.backbone.arch(),
+        keep=("depth",),
+    )
+    recipe = recipe_of(recipe, backbone.kept)
+    # What is known of training data is of no use to this network.
+    info = DataInfo(recipe.data.name, "training", 0, "", "")
+    model = DepthModel(backbone, recipe, info)
+    load_head(model, backbone.kept)
+    size = SIZES.get(backbone.feature_info[0].channels, "")
+    figures = FIGURES.get((recipe.data.name, size), {})
+    return Published(model, recipe, figures, NOTES[recipe.data.name] if figures else ())

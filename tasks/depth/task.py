@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from backbones import Backbone
-    from tasks.contract import DataInfo, Gallery
+    from tasks.contract import DataInfo, Gallery, Published
     from tasks.depth.data import DepthDataset
     from tasks.model import TaskModel
 
@@ -97,6 +97,11 @@ class Depth(Task):
         from tasks.depth.drawing import pictures
 
         return pictures(rows, dataset, title)
+
+    def published(self, checkpoint: Path, recipe: DepthRecipe) -> Published:
+        from tasks.depth.published import open_model
+
+        return open_model(checkpoint, recipe)
 
     def explain(self) -> str:
         return _EXPLANATION

@@ -80,7 +80,9 @@ def assign(pairs: Pairs, group: Ints, wanted: Bools, crowd: Bools, ids: Ints) ->
     detected, objects = pairs.detected[order], pairs.objects[order]
     steps, bounds = _steps(detected, group)
     detected, objects = detected[steps], objects[steps]
-    enough = everywhere(np.ones((len(wanted), 1), bool)) & _repeated(len(wanted))[levels][order][steps]
+    enough = (
+        everywhere(np.ones((len(wanted), 1), bool)) & _repeated(len(wanted))[levels][order][steps]
+    )
     counts, counted = everywhere(wanted), ids != 0
     ignored = everywhere(~wanted)
     free_again = np.where(crowd, ~np.uint64(0), np.uint64(0))
