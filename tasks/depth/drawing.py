@@ -14,7 +14,7 @@ from tasks.contract import Gallery
 from tasks.depth import distance, storage
 from tasks.depth.metrics import NAMES, evaluate, naming
 from tasks.depth.protocol import mask, name
-from tasks.figures import NORMAL, SHARES, Page, shortened, text_style
+from tasks.figures import DPI, NORMAL, SHARES, Page, shortened, text_style
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -140,11 +140,11 @@ def sheet(chosen: Sequence[Shown], heading: str, title: str, notes: Sequence[str
     last: dict[int, Any] = {}
     for column, one in enumerate(chosen):
         left = _LEFT + column * across
-        for line, (values, scale) in enumerate(
-            ((one.image, None), (one.truth, metres), (one.prediction, metres), (one.error, errors))
-        ):
-            axes = page.axes(left, line * down, width, height)
-            last[line] = _show(axes, values, scale)
+        _show(page.axes(left, 0, width, height), one.image, None)
+        maps = ((one.truth, metres), (one.prediction, metres), (one.error, errors))
+        for line, (values, scale) in enumerate(maps, 1):
+            few = condensed(values, int(width * DPI))
+            last[line] = _show(page.axes(left, line * down, width, height), few, scale)
         for number, words in enumerate((f"sample {one.sample}", one.words)):
             base = 4 * down + _LINE * (number + 0.6)
             page.text(left, base, shortened(words, width))
@@ -163,6 +163,20 @@ def scales(chosen: Sequence[Shown]) -> tuple[tuple[float, float], tuple[float, f
     depths = (float(truth.min()), float(truth.max())) if len(truth) else (0.0, 1.0)
     largest = float(np.quantile(error, _WIDEST)) if len(error) else 0.0
     return depths, (0.0, largest or 1e-3)
+
+
+def condensed(values: Floats, columns: int) -> Floats:
+    """A map (h,w) in blocks of equal sides, each the mean of what is known in it, so many that
+    there are at most `columns` side by side: single known pixels are not lost in a small picture.
+    """
+    side = -(-values.shape[1] // columns)
+    edge = [(0, -length % side) for length in values.shape]
+    whole = np.pad(values.astype(np.float64), edge, constant_values=np.nan)
+    blocks = whole.reshape(whole.shape[0] // side, side, whole.shape[1] // side, side)
+    known = np.isfinite(blocks)
+    count = known.sum((1, 3))
+    total = np.where(known, blocks, 0).sum((1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
 def _show(axes: Any, values: NDArray[Any], scale: tuple[float, float] | None) -> Any:

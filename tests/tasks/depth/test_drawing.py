@@ -122,6 +122,16 @@ def test_truth_and_prediction_have_the_scale_of_the_truths() -> None:
     assert (errors <= most).mean() == pytest.approx(0.95, abs=0.01)
 
 
+def test_a_condensed_map_keeps_single_known_pixels() -> None:
+    sparse = np.full((5, 10), np.nan, np.float32)
+    sparse[0, 0], sparse[4, 9], sparse[1, 3], sparse[0, 4] = 2, 3, 5, 6
+    found = drawing.condensed(sparse, 4)
+    assert found.shape == (2, 4)
+    np.testing.assert_array_equal(found[0], [2, 5.5, np.nan, np.nan])
+    np.testing.assert_array_equal(found[1], [np.nan, np.nan, np.nan, 3])
+    np.testing.assert_array_equal(drawing.condensed(sparse, 10), sparse)
+
+
 def test_farther_is_darker_all_the_way() -> None:
     depth = np.linspace(1, 9, 64, dtype=np.float32)[None].repeat(64, 0)
     dataset = Maps([depth], measure_of())
