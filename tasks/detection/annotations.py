@@ -74,7 +74,9 @@ class Objects:
 
     def take(self, rows: Any) -> Objects:
         """Those at `rows`: a mask, numbers or a slice."""
-        numbers = np.arange(len(self))[rows]
+        # Of numbers none has to be made; a data set asks for every sample's.
+        given = isinstance(rows, np.ndarray) and rows.dtype != np.bool_
+        numbers = rows if given else np.arange(len(self))[rows]
         masks: Sequence[Rle | None] = self.masks
         if isinstance(masks, Packed):
             masks = masks.take(numbers)

@@ -41,7 +41,9 @@ COLOURS = (
 )
 """Okabe and Ito's palette without black: told apart by the colour-blind, too."""
 
-_MARGIN, _TITLE = 8, 16
+_MARGIN, _GAP, _TITLE = 8, 2, 16
+_LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green, blue (ITU-R BT.601)."""
 _OPACITY = 0.45
 _CROWD = "crowd"
 
@@ -67,21 +69,30 @@ def draw(rows: list[Row], dataset: DetectionDataset) -> Image.Image:
     score. Classes have colours, which come again after the seventh; the words tell.
     """
     chosen = sorted(rows, key=lambda row: int(row["sample"]))[:SHOWN]
-    cell = (2 * SIDE + 2 * _MARGIN, SIDE + _TITLE + _MARGIN)
-    lines = max(1, -(-len(chosen) // COLUMNS))
-    sheet = Image.new("RGB", (COLUMNS * cell[0] + _MARGIN, lines * cell[1] + _MARGIN), "white")
-    for number, row in enumerate(chosen):
-        left = _MARGIN + number % COLUMNS * cell[0]
-        top = _MARGIN + number // COLUMNS * cell[1]
-        image = dataset.image(int(row["sample"]))
-        for column, (title, objects) in enumerate(
-            (("prediction", _predicted(row, dataset)), ("truth", _annotated(row, dataset)))
-        ):
-            place = (left + column * (SIDE + 2), top)
-            words = f"{title}, image {row['image_id']}"
-            ImageDraw.Draw(sheet).text(place, words, fill="black", font=_font())
-            sheet.paste(picture(image, objects), (place[0], top + _TITLE))
+    pairs = [_pair(row, dataset) for row in chosen]
+    lines = [pairs[start : start + COLUMNS] for start in range(0, len(pairs), COLUMNS)]
+    heights = [max(pair.height for pair in line) + _MARGIN for line in lines]
+    width = COLUMNS * (2 * SIDE + _GAP + _MARGIN) + _MARGIN
+    sheet = Image.new("RGB", (width, sum(heights) + _MARGIN), "white")
+    top = _MARGIN
+    for line, height in zip(lines, heights, strict=True):
+        for column, pair in enumerate(line):
+            sheet.paste(pair, (_MARGIN + column * (2 * SIDE + _GAP + _MARGIN), top))
+        top += height
     return sheet
+
+
+def _pair(row: Row, dataset: DetectionDataset) -> Image.Image:
+    image = dataset.image(int(row["sample"]))
+    found = (("prediction", _predicted(row, dataset)), ("truth", _annotated(row, dataset)))
+    views = [(title, picture(image, objects)) for title, objects in found]
+    pair = Image.new("RGB", (2 * SIDE + _GAP, views[0][1].height + _TITLE), "white")
+    for column, (title, view) in enumerate(views):
+        left = column * (SIDE + _GAP)
+        words = f"{title}, image {row['image_id']}"
+        ImageDraw.Draw(pair).text((left, 0), words, fill="black", font=_font())
+        pair.paste(view, (left, _TITLE))
+    return pair
 
 
 class Drawn:
@@ -108,7 +119,8 @@ def picture(image: NDArray[np.uint8], objects: Sequence[Drawn]) -> Image.Image:
     for each in objects:
         _outline(pen, each, scale)
     for each in objects:
-        _words(pen, each, scale, size)
+        if each.words:
+            _words(pen, each, scale, size)
     return canvas
 
 
@@ -117,17 +129,18 @@ def _outline(pen: ImageDraw.ImageDraw, each: Drawn, scale: float) -> None:
     corners = [x, y, max(x, x + w - 1), max(y, y + h - 1)]
     if each.sure:
         # A dark rim keeps light colours visible on a light ground.
-        pen.rectangle(corners, outline=(0, 0, 0), width=4)
+        pen.rectangle([x - 1, y - 1, corners[2] + 1, corners[3] + 1], outline=(0, 0, 0))
     pen.rectangle(corners, outline=each.colour, width=2 if each.sure else 1)
 
 
 def _words(pen: ImageDraw.ImageDraw, each: Drawn, scale: float, size: tuple[int, int]) -> None:
-    x, y = each.box[0] * scale + 2, each.box[1] * scale + 2
-    left, top, right, bottom = pen.textbbox((0, 0), each.words, font=_font())
-    x = max(0.0, min(x, size[0] - (right - left) - 2))
-    y = max(0.0, min(y, size[1] - (bottom - top) - 2))
-    pen.rectangle([x - 1, y - 1, x + right + 1, y + bottom + 1], fill=(0, 0, 0))
-    pen.text((x, y), each.words, fill=each.colour, font=_font())
+    """On the box's upper edge, as far as they are in the picture there."""
+    _, _, right, bottom = pen.textbbox((0, 0), each.words, font=_font())
+    x = max(0.0, min(each.box[0] * scale, size[0] - right - 3))
+    y = max(0.0, min(each.box[1] * scale - bottom - 2, size[1] - bottom - 2))
+    pen.rectangle([x, y, x + right + 2, y + bottom + 1], fill=each.colour)
+    ink = (0, 0, 0) if np.dot(each.colour, _LUMINANCE) > 110 else (255, 255, 255)
+    pen.text((x + 1, y), each.words, fill=ink, font=_font())
 
 
 def _predicted(row: Row, dataset: DetectionDataset) -> list[Drawn]:
@@ -165,4 +178,4 @@ def _mask(rle: Rle, size: tuple[int, int]) -> NDArray[np.bool_]:
 
 @cache
 def _font() -> Any:
-    return ImageFont.load_default(11)
+    return ImageFont.load_default(10)

@@ -44,7 +44,7 @@ class DetectionData(DataRecipe):
     held_out_seed: int = Field(0, description="which ones")
     repair: bool = Field(
         False,
-        description="mend boxes outside the image and of no area, missing areas, broken masks by "
+        description="mend boxes outside the image and of no area, invalid areas, broken masks by "
         "named rules, and count them, where they would be refused",
     )
     empty_images: Literal["keep", "leave_out"] = Field(

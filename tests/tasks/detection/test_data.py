@@ -175,7 +175,7 @@ def test_whole_annotation_sets_are_exchanged(tmp_path: Path) -> None:
         assert np.array_equal(one["image"], other["image"])
         shown = dataset.item(source, None)
         parts = [each["boxes"].values / np.tile(each["extent"][::-1], 2) for each in (other, shown)]
-        assert np.allclose(*parts, atol=1e-6)
+        assert np.allclose(parts[0], parts[1], atol=1e-6)
     assert sorted(origin) == list(range(7)) and origin != list(range(7))
     again = dataset.permuted(3).annotations.objects
     assert np.array_equal(again.image, after.objects.image)
