@@ -72,7 +72,20 @@ class BackboneRecipe(Section):
         None, description="heads of MAE's decoder, likewise", json_schema_extra=FREE
     )
     window_size: Sides | None = Field(
-        None, description="window of a Swin encoder, one or one a stage, to override"
+        None,
+        description="window of a Swin encoder, one or one a stage, to override; of a plain ViT, to "
+        "have ViTDet's (14)",
+    )
+    global_blocks: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        None,
+        description="plain ViT in windows: blocks that see the whole map; the last of each quarter "
+        "where left out",
+        json_schema_extra=LATER,
+    )
+    rel_pos: bool | None = Field(
+        None,
+        description="plain ViT in windows: whether its blocks have relative positions",
+        json_schema_extra=LATER,
     )
     variant: Literal["swin", "mim_depth"] | None = Field(
         None,
