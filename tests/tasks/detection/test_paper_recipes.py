@@ -164,6 +164,7 @@ def test_vitdet_as_published() -> None:
     """detectron2 projects/ViTDet, configs/COCO/mask_rcnn_vitdet_b_100ep.py and what it reads."""
     given = recipe("paper-vitdet")
     assert given.backbone.input_size == (1024, 1024) and given.backbone.drop_path == 0.1
+    assert given.backbone.arch() == {"window_size": 14, "rel_pos": True}, "blocks by the rule"
     assert given.neck.type == "simple" and given.neck.norm == given.roi.norm == "layer"
     assert given.rpn.convolutions == 2
     assert (given.roi.convolutions, given.roi.linears, given.roi.width) == (4, 1, 1024)
