@@ -1,11 +1,11 @@
 """The detection pipeline: ours against mmdet's own transforms, same augmentations, same files.
 
 Run: python -m benchmarks.detection_pipeline [--root COCO] [--repeats N] [--images N]. From JPEG
-files and their annotations to batches of two, one process, one thread, under three augmentations:
-Swin's 1x and 3x schedules (canvas 1344x1344) and large-scale jitter (1024x1024); decoding alone
-beside. The files are made up, 640x480 with seven polygons each, or the training images of a folder
-in COCO's layout. Interleaved, by the clock of the process; each side draws its own random numbers
-from the same distributions.
+files and their annotations to batches of two, one process, one thread; decoding alone beside.
+Augmentations: mmdet's 1x schedule of one size and Swin's of several with crops (canvas 1344x1344),
+large-scale jitter (1024x1024). The files are made up, 640x480 with seven polygons each, or the
+training images of a folder in COCO's layout. Interleaved, by the clock of the process; each side
+draws its own random numbers from the same distributions.
 
 Ours is the data set's `item` and the engine's collation: images and masks end on the canvas.
 `mmdet` ends with `PackDetInputs`, images and masks in sizes of their own, to be padded by the
@@ -38,10 +38,10 @@ SIZE = (640, 480)
 BATCH, OBJECTS = 2, 7
 TRAINING = ("annotations/instances_train2017.json", "train2017")
 SHORT = tuple(range(480, 801, 32))
-CANVAS = {"1x": 1344, "3x": 1344, "jitter": 1024}
+CANVAS = {"resize": 1344, "swin": 1344, "jitter": 1024}
 AUGMENTATION: dict[str, dict[str, Any]] = {
-    "1x": {"mode": "resize"},
-    "3x": {"mode": "resize_crop", "short_sides": SHORT},
+    "resize": {"mode": "resize"},
+    "swin": {"mode": "resize_crop", "short_sides": SHORT},
     "jitter": {"mode": "jitter"},
 }
 
@@ -112,8 +112,8 @@ def theirs(root: Path, kind: str, names: tuple[str, ...], pad: bool) -> Any:
     flip = {"type": "RandomFlip", "prob": 0.5}
     several = resized(SHORT)
     middle: dict[str, list[dict[str, Any]]] = {
-        "1x": [{"type": "Resize", "scale": (1333, 800), "keep_ratio": True}, flip],
-        "3x": [
+        "resize": [{"type": "Resize", "scale": (1333, 800), "keep_ratio": True}, flip],
+        "swin": [
             flip,
             {
                 "type": "RandomChoice",
