@@ -11,6 +11,7 @@ from tasks.contract import DataInfo, Loss, Note, Row
 from tasks.detection.fitting import fit
 from tasks.detection.parts import detections, heads, pyramid, regions
 from tasks.detection.parts.objects import Truth, truths
+from tasks.detection.parts.pooling import pool
 from tasks.detection.parts.proposals import Proposals, RegionProposals
 from tasks.model import TaskModel
 
@@ -107,13 +108,13 @@ class Detector(TaskModel):
     def _boxes(self, maps: list[Tensor], rois: Tensor) -> tuple[Tensor, Tensor]:
         """Logits (R, classes + 1) and deltas (R, 4 classes) of regions."""
         strides, size = self.recipe.neck.strides, self.recipe.roi.box_size
-        scores, deltas = self.box_head(regions.pool(maps, rois, strides, size))
+        scores, deltas = self.box_head(pool(maps, rois, strides, size))
         return scores.float(), deltas.float()
 
     def _masks(self, maps: list[Tensor], rois: Tensor) -> Tensor:
         """Logits (R, classes, m, m) of regions."""
         strides, size = self.recipe.neck.strides, self.recipe.roi.mask_size
-        found: Tensor = self.mask_head(regions.pool(maps, rois, strides, size))
+        found: Tensor = self.mask_head(pool(maps, rois, strides, size))
         return found.float()
 
     def predict(self, batch: dict[str, Any]) -> list[Row]:

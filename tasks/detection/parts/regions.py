@@ -21,11 +21,6 @@ if TYPE_CHECKING:
 MASK_SCALE = 2
 """Cells of the mask head's output a cell of its input."""
 
-FINEST = 14
-"""Regions of side below 2 x 14 cells of the finest map are taken from it (Lin et al. 2017, 4.2: a
-side of 224 pixels belongs to stride 16)."""
-
-
 @dataclass(frozen=True)
 class Sampled:
     """The regions of one image that are trained on, positive ones first.
@@ -110,21 +105,6 @@ def crops(masks: Tensor, boxes: Tensor, rows: Tensor, side: int) -> Tensor:
     regions = torch.cat((at.to(boxes)[:, None], boxes), 1)
     found = roi_align(masks[taken, None].to(boxes), regions, side)
     return (found[:, 0] >= 0.5).to(boxes)
-
-
-def pool(maps: list[Tensor], rois: Tensor, strides: tuple[float, ...], size: int) -> Tensor:
-    """Features (R, C, size, size) of regions (R, 5), each from the map that its side belongs to.
-
-    In full precision: half of it would round coordinates to whole pixels and more.
-    """
-    side = ((rois[:, 3] - rois[:, 1]) * (rois[:, 4] - rois[:, 2])).sqrt()
-    level = (side / (FINEST * strides[0]) + 1e-6).log2().floor().clamp(0, len(strides) - 1)
-    order, parts = [], []
-    for number, stride in enumerate(strides):
-        rows = (level == number).nonzero()[:, 0]
-        order.append(rows)
-        parts.append(roi_align(maps[number].float(), rois[rows], size, 1 / stride))
-    return torch.cat(parts)[torch.cat(order).argsort()]
 
 
 def box_losses(scores: Tensor, deltas: Tensor, goal: Targets, coder: Any) -> dict[str, Term]:
