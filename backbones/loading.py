@@ -24,6 +24,7 @@ from backbones.arguments import (
 from backbones.contract import Backbone, BackboneSpec
 from backbones.download import Progress
 from backbones.entries import Entry
+from backbones.errors import LoadError
 from backbones.families import family as family_of
 from backbones.families.arch import check_keys
 from backbones.families.contract import Family
@@ -101,6 +102,9 @@ def of_checkpoint(
     stated = located.entry.overrides(family.keys) if located.entry else {}
     overrides = {**stated, **overrides}
     check_keep(keep, family.parts)
+    for key, why in family.foreign.items():
+        if key in overrides:
+            raise LoadError(f"{key}: {why}")
     check_keys(overrides, family.keys | _COMMON)
     said = tuple(f"{key}={value} as given" for key, value in arch.items())
     said += _other_than_implied(parsed, {k: v for k, v in stated.items() if k not in arch})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 
 from backbones.layer_rules import check_rule
@@ -15,6 +15,16 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Beta = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
 Colour = tuple[Positive, Positive, Positive]
+
+
+def _whole(sides: Any) -> Any:
+    several = sides if isinstance(sides, list | tuple) else [sides]
+    if not several or not all(type(side) is int and side > 0 for side in several):
+        raise ValueError("expected a whole number from 1, or one for each stage")
+    return sides
+
+
+Sides = Annotated[int | tuple[int, ...], BeforeValidator(_whole)]
 
 
 FREE: JsonDict = {"determines": False}
@@ -61,7 +71,28 @@ class BackboneRecipe(Section):
     decoder_num_heads: Count | None = Field(
         None, description="heads of MAE's decoder, likewise", json_schema_extra=FREE
     )
-    window_size: Count | None = Field(None, description="window of a Swin encoder, to override")
+    window_size: Sides | None = Field(
+        None,
+        description="window of a Swin encoder, one or one a stage, to override; of a plain ViT, to "
+        "have ViTDet's (14)",
+    )
+    global_blocks: tuple[Annotated[int, Field(ge=0)], ...] | None = Field(
+        None,
+        description="plain ViT in windows: blocks that see the whole map; the last of each quarter "
+        "where left out",
+        json_schema_extra=LATER,
+    )
+    rel_pos: bool | None = Field(
+        None,
+        description="plain ViT in windows: whether its blocks have relative positions",
+        json_schema_extra=LATER,
+    )
+    variant: Literal["swin", "mim_depth"] | None = Field(
+        None,
+        description="SwinV2: whose code builds it; MIM-Depth-Estimation's has windows that never "
+        "shrink, and a final norm of its own",
+        json_schema_extra=LATER,
+    )
     block_tables: bool | None = Field(
         None,
         description="BEiT family: relative positions of each block's own, begun from the file's "
@@ -156,6 +187,7 @@ class ScheduleRecipe(Section):
         "simmim_cosine",
         "swin_cosine",
         "beit_cosine",
+        "mim_depth",
     ] = "cosine"
     unit: Literal["step", "epoch"] = Field("step", description="unit of warmup and milestones")
     warmup: Annotated[float, Field(ge=0)] = Field(0.0, description="length of the linear warm-up")
@@ -163,7 +195,7 @@ class ScheduleRecipe(Section):
         0.0, description="learning rate at the start of the warm-up, as a share of the peak"
     )
     min_factor: Annotated[float, Field(ge=0)] = Field(
-        0.0, description="learning rate at the end of a cosine, as a share of the peak"
+        0.0, description="lowest rate of a cosine and of mim_depth, as a share of the peak"
     )
     milestones: tuple[float, ...] = Field((), description="where it is multiplied by gamma")
     gamma: Positive = 0.1
@@ -180,6 +212,11 @@ class TrainRecipe(Section):
     )
     state_every: Count = Field(
         100, description="steps between two states for continuing", json_schema_extra=FREE
+    )
+    drop_last: bool = Field(
+        False,
+        description="end an epoch before the batch that it cannot fill",
+        json_schema_extra=LATER,
     )
     precision: Literal["32", "bf16", "16"] = "32"
     ema: Fraction | None = Field(None, description="decay of averaged weights, if they are kept")

@@ -42,6 +42,11 @@ class BeitFamily(Family):
     keys = frozenset(f.name for f in dataclasses.fields(BeitArch))
     parts = frozenset({"head", "decoder"})
     fresh = frozenset({"fc_norm.weight", "fc_norm.bias"})
+    foreign = dict.fromkeys(
+        ("window_size", "global_blocks", "rel_pos"),
+        "ViTDet's windows are for ViTs with a position table alone; this one, as SimMIM's and "
+        "BEiT's, has relative positions over the whole map: leave windows out",
+    )
 
     def describe(self, tensors: Tensors, given: Arch) -> Described:
         return describe(tensors, given)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Tensor
 
@@ -58,7 +59,11 @@ class Family(ABC):
         keys: the fields of its architecture, which a user may give to override.
         parts: what `keep` can name.
         fresh: parameters that a file need not have.
+        foreign: fields of another family's architecture that may well be asked for here -> why
+            there are none.
     """
+
+    foreign: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     name: str
     keys: frozenset[str]

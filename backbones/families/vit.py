@@ -9,13 +9,15 @@ from typing import Any, cast
 
 import torch
 from timm.layers.activations import QuickGELU
+from timm.layers.attention import Attention
 from timm.layers.mlp import Mlp, SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from backbones.contract import Backbone, BackboneSpec, Masked
+from backbones.contract import AttentionMap, Backbone, BackboneSpec, Masked
 from backbones.errors import LoadError
 from backbones.families import initialise as init
+from backbones.families import vit_windows
 from backbones.families.arch import (
     ask,
     check_head,
@@ -37,8 +39,10 @@ from backbones.families.vit_arch import (
     VitArch,
     checked,
     describe,
+    in_windows,
 )
 from backbones.families.vit_initialise import FIXED_TABLES, fills
+from backbones.families.vit_windows import WindowedAttention, in_whole_map
 
 _ACTS: dict[str, Any] = {
     "gelu": nn.GELU,
@@ -68,7 +72,7 @@ class VitFamily(Family):
                 given.setdefault("pool_hidden", 4 * given["embed_dim"])
         if "decoder" in keep:
             given = {**PUBLISHED, **given}
-        return dataclasses.asdict(checked(given))
+        return dataclasses.asdict(checked({**in_windows(given), **given}))
 
     def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
         return shorten(arch, drop_last)
@@ -76,6 +80,8 @@ class VitFamily(Family):
     def fit(self, tensors: Tensors, arch: Arch, input_size: Size) -> Fitted:
         shape = from_dict(VitArch, arch)
         old, new = (grid_of(s, shape.patch_size) for s in (shape.image_size, input_size))
+        if shape.window_size:
+            return vit_windows.fit(tensors, shape, old, new)
         if old == new:
             return Fitted(dict(tensors))
         by = f"{old[0]}x{old[1]} to {new[0]}x{new[1]}"
@@ -105,6 +111,11 @@ class VitFamily(Family):
             raise LoadError(
                 f"patch_padding={arch.patch_padding}: patches lie beside the cells of a mask, so "
                 "there is no masked input; leave keep='decoder' out, or give patch_padding=0"
+            )
+        if arch.window_size and keep:
+            raise LoadError(
+                f"window_size={arch.window_size}: with ViTDet's windows there is no {min(keep)}; "
+                "leave keep out, or the windows"
             )
         check_head(arch.num_classes, keep)
         return VitBackbone(spec, arch, input_size, drop_path, keep)
@@ -145,7 +156,10 @@ class VitBackbone(TokenBackbone):
             mlp_layer=cast(Any, SwiGLUPacked if arch.swiglu else Mlp),
             act_layer=act,
             norm_layer=partial(nn.LayerNorm, eps=arch.norm_eps),
+            attn_layer=WindowedAttention if arch.window_size else Attention,
         )
+        if arch.window_size:
+            vit_windows.divide(encoder.blocks, arch, grid)
         if arch.dist_token:
             encoder.dist_token = nn.Parameter(torch.zeros(1, 1, arch.embed_dim))
         if arch.pool == "attention":
@@ -210,6 +224,11 @@ class VitBackbone(TokenBackbone):
         for block in self.encoder.blocks:
             tokens = block(tokens)
             yield block, tokens
+
+    def attention(self, images: Tensor) -> Iterator[AttentionMap]:
+        """As the contract says; of a block with windows, over the whole map."""
+        for found, block in zip(super().attention(images), self.encoder.blocks, strict=True):
+            yield in_whole_map(found, getattr(block.attn, "windows", None))
 
     def logits(self, images: Tensor) -> Tensor:
         if not isinstance(self.head, DistilledHead):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from backbones.arguments import as_whole
 from backbones.errors import LoadError
 from backbones.families.arch import (
     FC1,
@@ -29,9 +31,23 @@ from backbones.families.mae_decoder import read_decoder
 from backbones.families.positions import RESIZES, grid_of
 from backbones.families.tokens import NORM_EPS
 
+Stages = tuple[int, ...]
+
 POSITIONS = "encoder.pos_embed"
 PREFIX_TOKENS = ("cls_token", "dist_token", "reg_token")
 """The tokens before the patches, in this order; under `encoder`."""
+RELATIVE = ("rel_pos_h", "rel_pos_w")
+"""The tables of relative positions of a block with windows or among them; under its `attn`."""
+_LEFT_OUT = {
+    "tokens before the patches, which ViTDet leaves out": tuple(
+        f"encoder.{token}" for token in PREFIX_TOKENS
+    ),
+    "norms and pooling after the blocks, which ViTDet leaves out": (
+        "encoder.norm.",
+        "encoder.attn_pool.",
+        "fc_norm.",
+    ),
+}
 
 
 @dataclass(frozen=True)
@@ -63,6 +79,12 @@ class VitArch:
         num_classes: outputs of the file's classifier, 0 without.
         mask_token: iBOT's and DINOv2's token for hidden patches.
         decoder_embed_dim, decoder_depth, decoder_num_heads: MAE's decoder, 0 without.
+        window_size: side in patches of ViTDet's windows, 0 without; with them there are patches
+            alone, no final norm, and the position table goes to another size as "bicubic" where no
+            other rule is known; see vit_windows.
+        global_blocks: with windows, the blocks that see the whole map; None for the published ones,
+            the last of each quarter.
+        rel_pos: with windows, relative positions in every block.
     """
 
     image_size: Size
@@ -93,6 +115,9 @@ class VitArch:
     decoder_embed_dim: int = 0
     decoder_depth: int = 0
     decoder_num_heads: int = 0
+    window_size: int = 0
+    global_blocks: Stages | None = None
+    rel_pos: bool = False
 
     @property
     def prefix(self) -> int:
@@ -139,6 +164,17 @@ def checked(arch: Arch) -> VitArch:
         raise LoadError(f"mlp_hidden: expected an even number for SwiGLU, got {built.mlp_hidden}")
     if built.init in ("mae", "ijepa") and built.embed_dim % 4:
         raise LoadError(f"{built.init}'s position table needs a width divisible by 4, got {width}")
+    if not built.window_size and (built.rel_pos or built.global_blocks is not None):
+        raise LoadError(
+            "rel_pos and global_blocks go with windows: give window_size, 14 as ViTDet has it"
+        )
+    if built.window_size:
+        if built.prefix or built.final_norm or built.pool != "mean":
+            raise LoadError(
+                "window_size: ViTDet has patches alone, their mean, and no final norm; leave "
+                "class_token, reg_tokens, final_norm and pool out"
+            )
+        built = dataclasses.replace(built, global_blocks=_global_blocks(built))
     if (built.pool == "attention") != bool(built.pool_hidden):
         raise LoadError("pool: 'attention' goes with pool_hidden, the units of its MLP; give both")
     return built
@@ -169,14 +205,50 @@ def describe(tensors: Tensors, given: Arch) -> Described:
         "pool_hidden": rows_of(tensors, "encoder.attn_pool.mlp.fc1.weight", FC1),
         "num_classes": rows_of(tensors, "head.weight", HEAD),
     }
-    found |= _positions(found, int(need(tensors, POSITIONS, TABLE).shape[1]), given)
+    rows = int(need(tensors, POSITIONS, TABLE).shape[1])
+    found |= _positions(found, rows, given)
     if "decoder.embed.weight" in tensors:
         decoder, decoder_notes = read_decoder(tensors, given)
         found |= decoder
         notes += decoder_notes
     else:
         found["mask_token"] = "decoder.mask_token" in tensors
-    return Described(dataclasses.asdict(checked({**found, **given})), notes)
+    arch = in_windows({**found, **given})
+    if not arch.get("window_size"):
+        return Described(dataclasses.asdict(checked(arch)), notes)
+    _require_rows(from_dict(VitArch, {**found, **given}), rows)
+    fresh = {f"encoder.blocks.{i}.attn.{leaf}" for i in range(arch["depth"]) for leaf in RELATIVE}
+    return Described(dataclasses.asdict(checked(arch)), notes, _LEFT_OUT, frozenset(fresh))
+
+
+def in_windows(arch: Arch) -> dict[str, Any]:
+    """Return an architecture as ViTDet's code has it, where windows are asked for."""
+    if not arch.get("window_size"):
+        return dict(arch)
+    patches = {"class_token": False, "dist_token": False, "reg_tokens": 0, "embed_class": False}
+    last = {"final_norm": False, "pool": "mean", "pool_hidden": 0}
+    resize = arch.get("position_resize") or "bicubic"
+    return {**arch, **patches, **last, "position_resize": resize}
+
+
+def _global_blocks(arch: VitArch) -> Stages:
+    """Return the blocks that see the whole map.
+
+    ViTDet's are 2, 5, 8, 11 of 12, 5, 11, 17, 23 of 24 and 7, 15, 23, 31 of 32.
+
+    Raises:
+        LoadError: what is given are no blocks.
+    """
+    depth, given = arch.depth, arch.global_blocks
+    if given is None:
+        ends = [(quarter + 1) * depth // 4 - 1 for quarter in range(4)]
+        return tuple(sorted({end for end in ends if end >= 0}))
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise LoadError(f"global_blocks: expected numbers of blocks, got {given!r}")
+    numbers = tuple(as_whole(number, "global_blocks") for number in given)
+    if wrong := [number for number in numbers if number >= depth]:
+        raise LoadError(f"global_blocks: expected 0 to {depth - 1}, got {wrong[0]}")
+    return numbers
 
 
 def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:
@@ -199,6 +271,16 @@ def _positions(found: Arch, rows: int, given: Arch) -> dict[str, Any]:
     embed_class = fits[0] if fits else True
     side = square_side(rows - prefix * embed_class, "the position table")
     return {"embed_class": embed_class, "image_size": (side * patch, side * patch)}
+
+
+def _require_rows(arch: VitArch, rows: int) -> None:
+    """Raise LoadError where a file's position table is not that of its size and tokens."""
+    grid = grid_of(arch.image_size, arch.patch_size)
+    if rows != (expected := arch.position_rows + grid[0] * grid[1]):
+        raise LoadError(
+            f"the position table has {rows} rows, expected {expected} of a {grid[0]}x{grid[1]} grid"
+            "; give the size of the training images: arch={'image_size': [height, width]}"
+        )
 
 
 def _is_square(count: int) -> bool:

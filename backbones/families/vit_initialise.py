@@ -7,7 +7,7 @@ from math import sqrt
 from torch import Generator, Tensor, nn
 
 from backbones.families import initialise as init
-from backbones.families.vit_arch import POSITIONS, VitArch
+from backbones.families.vit_arch import POSITIONS, RELATIVE, VitArch
 
 FIXED_TABLES = ("mae", "ijepa")
 """Rules by which the position table is the sine-cosine one, not drawn."""
@@ -30,7 +30,9 @@ def fills(model: nn.Module, arch: VitArch, random: Generator) -> Fills:
         random: where the draws are from.
     """
     scale = init.constant(arch.layer_scale or 0.0)
-    common = {name: scale for name, _ in model.named_parameters() if name.endswith(".gamma")}
+    names = [name for name, _ in model.named_parameters()]
+    common = {name: scale for name in names if name.endswith(".gamma")}
+    common |= {name: init.constant(0.0) for name in names if name.endswith(RELATIVE)}
     if arch.init == "clip":
         return _clip(model, arch, common, random)
     if arch.init == "big_vision":

@@ -137,6 +137,7 @@ def fit(
             plan.stop,
             carrier.global_rank,
             carrier.world_size,
+            plan.recipe.train.drop_last,
         )
         visits = Visits(dataset, plan.options.seed)
         carrier.fit(module, Feed(visits, batches, workers(plan), _pin()))

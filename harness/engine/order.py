@@ -42,15 +42,26 @@ def batch_key(seed: int, step: int) -> int:
 
 class Batches:
     """Batch sampler of one process: epochs follow one another without a gap, so every step has
-    `batch_size` samples over all processes and none is dropped.
+    `batch_size` samples over all processes and none is dropped. With `drop_last` an epoch ends
+    before the batch that it could not fill, and leaves those samples out; `count` must be enough
+    for a batch.
 
     Process `rank` of `world` takes every `world`-th sample of each batch.
     """
 
     def __init__(
-        self, seed: int, count: int, batch_size: int, start: int, stop: int, rank: int, world: int
+        self,
+        seed: int,
+        count: int,
+        batch_size: int,
+        start: int,
+        stop: int,
+        rank: int,
+        world: int,
+        drop_last: bool = False,
     ) -> None:
         self.seed, self.count, self.batch_size = seed, count, batch_size
+        self.visited = count - count % batch_size if drop_last else count
         self.start, self.stop, self.rank, self.world = start, stop, rank, world
 
     def __len__(self) -> int:
@@ -62,10 +73,10 @@ class Batches:
         for step in range(self.start, self.stop):
             visits: list[Visit] = []
             for position in range(step * self.batch_size, (step + 1) * self.batch_size):
-                if position // self.count != epoch:
-                    epoch = position // self.count
+                if position // self.visited != epoch:
+                    epoch = position // self.visited
                     order = permutation(self.seed, epoch, self.count)
-                visits.append((epoch, int(order[position % self.count])))
+                visits.append((epoch, int(order[position % self.visited])))
             yield visits[self.rank :: self.world]
 
 

@@ -63,7 +63,7 @@ class Plan:
     @property
     def steps_per_epoch(self) -> float:
         """Steps in one pass over the training split."""
-        return len(self.datasets["training"]) / self.recipe.train.batch_size
+        return _steps_per_epoch(self.recipe, len(self.datasets["training"]))
 
 
 def normalised(options: RunOptions) -> RunOptions:
@@ -99,6 +99,7 @@ def make(options: RunOptions, console: Console) -> Plan:
         backbone = encoder(options, task, recipe, console)
     datasets = _datasets(task, recipe, console)
     _require_samples(options, datasets)
+    _require_batch(recipe, len(datasets["training"]))
     total = _total_steps(recipe, len(datasets["training"]))
     if recipe.train.max_steps is not None and recipe.train.max_steps >= total:
         # A limit that is not reached makes no other cell.
@@ -198,6 +199,14 @@ def _require_samples(options: RunOptions, datasets: dict[Split, TaskDataset]) ->
             )
 
 
+def _require_batch(recipe: TaskRecipe, count: int) -> None:
+    if recipe.train.drop_last and count < recipe.train.batch_size:
+        raise UserError(
+            f"`train.drop_last` leaves no batch: the training split has {count} samples, a batch "
+            f"{recipe.train.batch_size}; ask for a smaller `train.batch_size`, or leave it out"
+        )
+
+
 def _datasets(task: Task, recipe: TaskRecipe, console: Console) -> dict[Split, TaskDataset]:
     if "LOCAL_RANK" not in os.environ:
         with console.phase(f"prepare {recipe.data.name}", None, "samples") as advance:
@@ -217,4 +226,9 @@ def _total_steps(recipe: TaskRecipe, count: int) -> int:
     if recipe.train.steps is not None:
         return recipe.train.steps
     assert recipe.train.epochs is not None
-    return max(1, round(recipe.train.epochs * count / recipe.train.batch_size))
+    return max(1, round(recipe.train.epochs * _steps_per_epoch(recipe, count)))
+
+
+def _steps_per_epoch(recipe: TaskRecipe, count: int) -> float:
+    size = recipe.train.batch_size
+    return count // size if recipe.train.drop_last else count / size

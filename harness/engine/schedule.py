@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import cos, pi
+from math import cos, pi, pow
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tasks.recipe import ScheduleRecipe
+
+_POWER = 0.9
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,8 @@ class Schedule:
                 return self._late_cosine(step, scale, self._warmup)
             case "beit_cosine":
                 return self._beit_cosine(step) * scale
+            case "mim_depth":
+                return self._up_and_down(step) * scale
 
     @property
     def _warmup(self) -> float:
@@ -118,6 +122,18 @@ class Schedule:
         start = self.recipe.warmup_factor
         share = step / (self._warmup - 1) if self._warmup > 1 else 0.0
         return self.peak * (start + (1 - start) * share)
+
+    def _up_and_down(self, step: int) -> float:
+        """Up to the peak in half of the epochs, rounded down, and as far down again, by a power of
+        the steps done, this one included; the rate stays at its minimum after that
+        (MIM-Depth-Estimation train.py). Less than two epochs are halved as steps."""
+        epochs = round(self.total_steps / self.steps_per_epoch)
+        half = epochs // 2 * self.steps_per_epoch or self.total_steps / 2
+        low = self.peak * self.recipe.min_factor
+        share = (step + 1) / half
+        if share < 1:
+            return low + (self.peak - low) * pow(share, _POWER)
+        return max(low, self.peak - (self.peak - low) * pow(share - 1, _POWER))
 
     def _absolute_ramp(self, step: float, scale: float) -> float:
         start = self.peak * self.recipe.warmup_factor

@@ -101,7 +101,8 @@ class DetectionDataset(TaskDataset):
             "crowd": Ragged(placed.boxes[placed.crowd].astype(np.float32)),
         }
         if placed.masks is not None:
-            item["masks"] = Ragged(placed.masks[single])
+            # A mask is as large as the canvas, so they are not copied without need.
+            item["masks"] = Ragged(placed.masks if single.all() else placed.masks[single])
         return item
 
     def image(self, index: int) -> NDArray[np.uint8]:

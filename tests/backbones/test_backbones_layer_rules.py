@@ -1,12 +1,14 @@
 """Layer numbers and weight decay equal those of the reference optimisers, row by row."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 import backbones
 from backbones.layer_rules import vit_layer
 
+RECIPES = Path(__file__).parents[1] / "fixtures" / "recipes" / "layer_ids"
 DEPTH = 12
 CASES = {
     "simmim_vit_base": ("simmim", 0.65, ""),
@@ -73,6 +75,43 @@ def test_the_fixtures_names_are_those_of_the_models(fixtures):
         assert set(model.layer_ids(rule)) == set(parameters)
         decayed = {ours(name, prefix) for name, row in rows.items() if row[2] > 0}
         assert set(parameters) - model.no_decay_names(rule) == decayed - {"head.weight"}
+
+
+def test_rows_of_vitdet():
+    """The encoder's and those of neck and heads, which a task's model has beside it."""
+    rows = json.loads((RECIPES / "vitdet_base.json").read_text())
+    assert len(rows) == 245
+    for name, (layer, scale, weight_decay) in rows.items():
+        own = name.removeprefix("backbone.net.")
+        mapped = name.removeprefix("backbone.") if own == name else f"encoder.{own}"
+        number = vit_layer(mapped, DEPTH, "vitdet")
+        assert (number, 0.7 ** (DEPTH + 1 - number)) == (layer, pytest.approx(scale)), name
+        in_model = mapped if own == name else f"backbone.{mapped}"
+        for ndim in (1, 2):
+            assert backbones.decays(mapped, ndim, "vitdet") == (weight_decay > 0), name
+            assert backbones.decays(in_model, ndim, "vitdet") == (weight_decay > 0), name
+
+
+@pytest.mark.parametrize(
+    ("name", "decayed"),
+    [
+        ("backbone.encoder.layers.0.blocks.1.norm1.weight", False),
+        ("backbone.encoder.layers.1.downsample.norm.bias", False),
+        ("backbone.encoder.patch_embed.norm.weight", False),
+        ("backbone.encoder.layers.0.blocks.1.attn.relative_position_bias_table", False),
+        ("encoder.pos_embed", False),
+        ("neck.norms.0.bias", False),
+        ("backbone.encoder.layers.0.blocks.1.attn.qkv.bias", True),
+        ("backbone.encoder.layers.0.blocks.1.mlp.fc1.weight", True),
+        ("backbone.encoder.patch_embed.proj.bias", True),
+        ("rpn.rpn_cls.bias", True),
+        ("roi.bbox_head.fc_cls.weight", True),
+    ],
+)
+def test_swins_detection_goes_by_the_name(name, decayed):
+    """The keywords of its configurations (paramwise_cfg: norm, absolute_pos_embed, tables)."""
+    for ndim in (1, 2):
+        assert backbones.decays(name, ndim, "swin_detection") is decayed
 
 
 def test_numbers_of_a_model(tiny):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 import backbones
 from backbones import files
 from tasks.pretraining import losses
+from tasks.recipe import BackboneRecipe
 from tests.backbones.stages import FIXTURES, checkpoint, masked_agree, outputs, unmasked_agree
 
 FILE = checkpoint("simmim_swinv2")
@@ -73,6 +74,32 @@ def test_the_dense_variant_of_the_same_file(reference, pixels, close):
     assert close(backbone.encode(images), expected["features_norm3_at_init"])
     assert backbone.key_report.dropped[RULE] == ("encoder.norm.weight", "encoder.norm.bias")
     assert backbone.key_report.created == ("encoder.norm3.bias", "encoder.norm3.weight")
+
+
+@pytest.mark.parametrize("sides", [None, (12, 12, 12, 6)])
+def test_the_dense_variant_from_a_recipe(sides, reference, pixels, close):
+    """Windows by stage, which are those of the rule too: they grow with the image."""
+    expected = load_file(FIXTURES / "simmim_swinv2" / "mimdepth_init.safetensors")
+    recipe = BackboneRecipe(input_size=(96, 96), variant="mim_depth", window_size=sides)
+    backbone = backbones.load(FILE, recipe.input_size, arch=recipe.arch())
+    images = pixels(backbone, reference["image_resized"])
+    assert close(backbone.encode(images), expected["features_norm3_at_init"])
+    other = recipe.model_copy(update={"window_size": (12, 12, 6, 6)}).arch()
+    narrow = backbones.load(FILE, recipe.input_size, arch=other)
+    assert not close(narrow.encode(images), expected["features_norm3_at_init"])
+
+
+@pytest.mark.parametrize("side", [480, 352])
+def test_the_windows_of_the_depth_recipes(side):
+    """30 30 30 15 at 480 and 22 22 22 11 at 352, for pre-training at 192 in 12 12 12 6, by its
+    rule; the first two stages shift (README of MIM-Depth-Estimation)."""
+    arch = {"embed_dim": 2, "depths": (2, 2, 2, 2), "num_heads": 1, "image_size": 192}
+    arch |= {"trained_window": (12, 12, 12, 6), "window_size": 0, "window_rule": "proportional"}
+    new = backbones.create("swinv2", arch | {"variant": "mim_depth"}, side, 0)
+    odd = [stage.blocks[1].windows for stage in new.encoder.layers]
+    whole = side // 16
+    assert [w.side for w in odd] == [whole, whole, whole, whole // 2]
+    assert [w.shift for w in odd] == [whole // 2, whole // 2, 0, 0]
 
 
 def test_both_names_of_the_bias_mlp(tmp_path):

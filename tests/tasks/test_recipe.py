@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
+from pydantic import ValidationError
 
 from backbones.families import family
 from backbones.families.positions import RESIZES
+from backbones.families.swinv2_arch import VARIANTS
 from backbones.families.vit_arch import CHOICES
 from tasks.recipe import BackboneRecipe
 
@@ -43,6 +45,23 @@ def test_what_networks_do_under_one_name_in_two_ways(
     recipe = BackboneRecipe.model_validate({"input_size": (32, 32), field: value})
     assert recipe.arch() == recipe.told() == {field: value}
     assert field in family(kind).keys
+
+
+def test_windows_are_one_number_or_one_a_stage() -> None:
+    recipe = BackboneRecipe.model_validate({"input_size": (32, 32), "window_size": [8, 8, 8, 4]})
+    assert recipe.arch() == {"window_size": (8, 8, 8, 4)} and recipe.told() == {}
+    one = BackboneRecipe.model_validate({"input_size": (32, 32), "window_size": 7})
+    assert one.model_dump(mode="json")["window_size"] == 7
+    for wrong in (0, [8, 0], [], True, "x"):
+        with pytest.raises(ValidationError, match="a whole number from 1, or one for each stage"):
+            BackboneRecipe.model_validate({"input_size": (32, 32), "window_size": wrong})
+
+
+def test_variants_are_those_that_there_are() -> None:
+    allowed, _ = get_args(BackboneRecipe.model_fields["variant"].annotation)
+    assert get_args(allowed) == VARIANTS
+    recipe = BackboneRecipe(input_size=(32, 32), variant="mim_depth")
+    assert recipe.arch() == {"variant": "mim_depth"} and recipe.told() == {}
 
 
 def test_activations_are_those_that_there_are() -> None:

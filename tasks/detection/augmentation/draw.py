@@ -47,8 +47,8 @@ def training(
 ) -> Geometry:
     """A visit in training of an image of `size`.
 
-    The order of mirror and sizes is that of the published code: mmdet's 1x schedule mirrors last,
-    Swin's 3x schedule and detectron2 first.
+    The order of mirror and sizes is that of the published code: mmdet's schedules of one size
+    mirror last, Swin's code and detectron2 first.
     """
     mirrored = rng.random() < recipe.flip
     first: Mirror = "first" if mirrored else "never"
@@ -75,8 +75,8 @@ def evaluation(size: Size, recipe: EvaluationRecipe, canvas: Size) -> Geometry:
 def _resize_crop(
     size: Size, recipe: AugmentationRecipe, rng: np.random.Generator, mirror: Mirror
 ) -> Geometry:
-    """Swin's 3x schedule (Liu et al. 2021, section 4.2, after DETR): mmdet's `Resize`, and in half
-    of the visits `Resize` and `RandomCrop` of the type `absolute_range` before it."""
+    """Swin's schedules (Liu et al. 2021, section 4.2, after DETR): mmdet's `Resize`, and in half of
+    the visits `Resize` and `RandomCrop` of the type `absolute_range` before it."""
     scaled, window = size, whole(size)
     if rng.random() < _CROPPED:
         side = _one_of(recipe.first_short_sides, rng)

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.engine.order import Batches, Feed, Items, Share, Visits, sample_key
+from harness.engine.order import Batches, Feed, Items, Share, Visits, permutation, sample_key
 from tasks.contract import DataError
 from tests.harness.engine.toy import ToyData
 
 
 def batches(
-    start: int = 0, stop: int = 40, rank: int = 0, world: int = 1
+    start: int = 0, stop: int = 40, rank: int = 0, world: int = 1, drop_last: bool = False
 ) -> list[list[tuple[int, int]]]:
-    return list(Batches(3, 37, 6, start, stop, rank, world))
+    return list(Batches(3, 37, 6, start, stop, rank, world, drop_last))
 
 
 def test_every_epoch_visits_each_sample_once() -> None:
@@ -33,14 +33,28 @@ def test_epochs_and_seeds_differ() -> None:
     assert batches() != list(Batches(4, 37, 6, 0, 40, 0, 1))
 
 
-def test_an_interruption_changes_no_batch() -> None:
-    assert batches(stop=17) + batches(start=17) == batches()
+def test_an_epoch_without_its_last_batch() -> None:
+    """The first 36 of each epoch's permutation; the next epoch starts its own from the front."""
+    found = batches(stop=12, drop_last=True)
+    for epoch in (0, 1):
+        order = permutation(3, epoch, 37)[:36].tolist()
+        assert list(chain(*found[6 * epoch :][:6])) == [(epoch, index) for index in order]
+    assert len(found) == 12 and all(len(batch) == 6 for batch in found)
+    whole = [Batches(3, 36, 6, 0, 12, 0, 1, drop_last) for drop_last in (False, True)]
+    assert list(whole[0]) == list(whole[1])
 
 
-@pytest.mark.parametrize("world", [2, 3])
-def test_processes_share_the_batches_of_one(world: int) -> None:
-    shares = [batches(rank=rank, world=world) for rank in range(world)]
-    for whole, *parts in zip(batches(), *shares, strict=True):
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_an_interruption_changes_no_batch(drop_last: bool) -> None:
+    parts = batches(stop=17, drop_last=drop_last) + batches(start=17, drop_last=drop_last)
+    assert parts == batches(drop_last=drop_last)
+
+
+@pytest.mark.parametrize("drop_last", [False, True])
+@pytest.mark.parametrize("world", [2, 3, 4])
+def test_processes_share_the_batches_of_one(world: int, drop_last: bool) -> None:
+    shares = [batches(rank=rank, world=world, drop_last=drop_last) for rank in range(world)]
+    for whole, *parts in zip(batches(drop_last=drop_last), *shares, strict=True):
         assert sorted(chain(*parts)) == sorted(whole)
 
 

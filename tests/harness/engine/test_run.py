@@ -111,6 +111,18 @@ def test_workers_and_state_interval_change_nothing(
     assert numbers(other) == numbers(undisturbed)
 
 
+def test_epochs_without_their_last_batch(tmp_path: Path) -> None:
+    """37 samples in batches of 6: 5 epochs are 30.8 steps, and 30 where the last is left out."""
+    epochs = ("train.steps=null", "train.epochs=5")
+    dropping = (*epochs, "train.drop_last=true")
+    kept, dropped = (run(toy.options(tmp_path, *sets), QUIET) for sets in (epochs, dropping))
+    assert (kept.step, dropped.step) == (31, 30)
+    assert kept.cell != dropped.cell
+    assert "drop_last" not in kept.identity["recipe"]["train"]
+    with pytest.raises(UserError, match=r"the training split has 37 samples, a batch 38; ask"):
+        run(toy.options(tmp_path, *dropping, "train.batch_size=38"), QUIET)
+
+
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_an_interrupted_run_continues_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ema: float | None

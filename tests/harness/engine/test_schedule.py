@@ -52,7 +52,29 @@ CASES: dict[str, dict[str, Any]] = {
         "warmup": 20,
         "min_factor": 2.5e-4,
     },
+    "mim_depth_nyuv2_base": {"name": "mim_depth", "min_factor": 0.06},
+    "mim_depth_kitti_base": {"name": "mim_depth", "min_factor": 0.06},
+    "swin_mask_rcnn_1x": {
+        "name": "step",
+        "unit": "epoch",
+        "warmup": 500,
+        "warmup_factor": 0.001,
+        "milestones": (8, 11),
+    },
+    "vitdet_base": {
+        "name": "step",
+        "warmup": 250,
+        "warmup_factor": 0.001,
+        "milestones": (163889, 177546),
+    },
+    "vitdet_huge": {
+        "name": "step",
+        "warmup": 138281 * 250 / 184375,
+        "warmup_factor": 0.001,
+        "milestones": (122916, 133159),
+    },
 }
+CASES["swin_mask_rcnn_3x"] = CASES["swin_mask_rcnn_1x"] | {"milestones": (27, 33)}
 CASES["simmim_finetune_swin_base"] = CASES["simmim_finetune_vit_base"]
 CASES["simmim_finetune_swinv2_base"] = CASES["simmim_finetune_vit_base"] | {"name": "swin_cosine"}
 
@@ -60,11 +82,10 @@ CASES["simmim_finetune_swinv2_base"] = CASES["simmim_finetune_vit_base"] | {"nam
 @pytest.mark.parametrize("name", CASES)
 def test_rates_equal_the_published_code(name: str) -> None:
     fixture = json.loads((FIXTURES / f"{name}.json").read_text())
-    peak = fixture.get("base_lr_scaled", fixture.get("lr"))
-    per_epoch = fixture["iterations_per_epoch"]
-    schedule = Schedule(
-        ScheduleRecipe(**CASES[name]), peak, fixture["epochs"] * per_epoch, per_epoch
-    )
+    peak = next(fixture[key] for key in ("base_lr_scaled", "max_lr", "lr") if key in fixture)
+    per_epoch = fixture.get("iterations_per_epoch", 1)
+    total = fixture.get("max_iter") or fixture["epochs"] * per_epoch
+    schedule = Schedule(ScheduleRecipe(**CASES[name]), peak, total, per_epoch)
     readings = fixture["lr_in_effect_at_iteration"]
     assert len(readings) > 10
     for reading in readings:
@@ -90,3 +111,14 @@ def test_dinov2s_linear_classifiers() -> None:
         for peak, rate in zip(fixture["group_lr"], reading["lr"], strict=True):
             schedule = Schedule(ScheduleRecipe(), peak, fixture["iterations"], 1)
             assert schedule(reading["iteration"]) == pytest.approx(rate, rel=1e-9)
+
+
+@pytest.mark.parametrize(("total", "per_epoch"), [(7, 10.0), (1, 3.0), (250, 10.4), (26, 8.0)])
+def test_up_and_down_at_any_length(total: int, per_epoch: float) -> None:
+    """One peak, at the middle of what is halved, between minima."""
+    schedule = Schedule(ScheduleRecipe(name="mim_depth", min_factor=0.06), 1.0, total, per_epoch)
+    rates = [schedule(step) for step in range(total)]
+    top = rates.index(max(rates))
+    assert rates[: top + 1] == sorted(rates[: top + 1])
+    assert rates[top:] == sorted(rates[top:], reverse=True)
+    assert abs(top + 1 - total / 2) <= per_epoch and min(rates) >= 0.06 and max(rates) <= 1
