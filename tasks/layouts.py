@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,25 @@ from tasks.names import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class Annotated(ABC):
+    """Images by their row in a split's annotations."""
+
+    @abstractmethod
+    def image(self, row: int) -> NDArray[np.uint8]:
+        """RGB (H, W, 3), of the size which its annotation states.
+
+        Raises:
+            DataError: naming the file that cannot be read.
+        """
+
+    @abstractmethod
+    def digest(self, rows: NDArray[np.int64]) -> str:
+        """Hash of the annotations and of the images in `rows`."""
 
 
 @dataclass(frozen=True)

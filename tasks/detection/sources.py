@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,7 @@ from tasks.detection import coco_files, voc_files
 from tasks.detection.mending import Mending, Rule
 from tasks.detection.recipe import SplitPaths
 from tasks.json_files import read_json
-from tasks.layouts import Layout, digest
+from tasks.layouts import Annotated, Layout, digest
 from tasks.microworld import Microworld
 from tasks.names import printable
 from tasks.subsets import held_out
@@ -59,22 +58,10 @@ IMAGES = {
 """Likewise the folders of images."""
 
 
-class Source(ABC):
+class Source(Annotated):
     """One split of a data set: its annotations, and images by their row in them."""
 
     annotations: Annotations
-
-    @abstractmethod
-    def image(self, row: int) -> NDArray[np.uint8]:
-        """RGB (H, W, 3), of the size which its annotation states.
-
-        Raises:
-            DataError: naming the file that cannot be read.
-        """
-
-    @abstractmethod
-    def digest(self, rows: Ints) -> str:
-        """Hash of the annotations and of the images in `rows`."""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from tasks import images
 from tasks.contract import DataError, Split
 from tasks.json_files import read_json
-from tasks.layouts import Layout, digest
+from tasks.layouts import Annotated, Layout, digest
 from tasks.microworld import Microworld
 from tasks.pose.annotations import Annotations, Images, parse
 from tasks.pose.recipe import PoseData
@@ -27,22 +26,10 @@ LICENCES = {
 }
 
 
-class Source(ABC):
+class Source(Annotated):
     """One split of a data set: its annotations, and images by their row in them."""
 
     annotations: Annotations
-
-    @abstractmethod
-    def image(self, row: int) -> NDArray[np.uint8]:
-        """RGB (H, W, 3).
-
-        Raises:
-            DataError: naming the file that cannot be read.
-        """
-
-    @abstractmethod
-    def digest(self, rows: NDArray[np.int64]) -> str:
-        """Hash of the annotations and of the images in `rows`."""
 
     def readable(self, row: int) -> bool:
         """Whether the image can be read whole."""
