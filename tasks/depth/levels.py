@@ -72,7 +72,7 @@ def unused(backbone: Backbone, several: bool) -> set[str]:
     if len(backbone.feature_info) > 1:
         return backbone.unused_names("forward")
     named = dict(backbone.named_parameters())
-    blank = torch.zeros(1, 3, *backbone.input_size)
+    blank = torch.zeros(1, 3, *backbone.input_size, device=backbone.mean.device)
     with torch.enable_grad():
         total = torch.stack([x.sum() for x in read(backbone, blank, several)]).sum()
         found = torch.autograd.grad(total, list(named.values()), allow_unused=True)

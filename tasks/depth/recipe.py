@@ -105,7 +105,7 @@ class HeadRecipe(Section):
     )
     channels: Count = Field(128, description="of the layers after it")
     bins: Count = Field(256, description="linear, multiscale: depths among which is averaged")
-    init_std: Positive = Field(1e-3, description="of convolutions' and deconvolutions' weights")
+    init_std: Positive = Field(1e-3, description="deconvolution: of all weights; others: torch's")
 
 
 class LossRecipe(Section):

@@ -15,4 +15,6 @@ def expected(scores: Tensor, nearest: float, farthest: float) -> Tensor:
     normalisation with fixed bins, as in the depth evaluation of DINOv2 and in probe3d)."""
     weights = scores.float().relu() + FLOOR
     depths = torch.linspace(nearest, farthest, scores.shape[1], device=scores.device)
-    return torch.einsum("bkhw,k->bhw", weights / weights.sum(1, keepdim=True), depths)[:, None]
+    # No product of matrices, which would be of half precision under autocast.
+    total = (weights * depths[:, None, None]).sum(1, keepdim=True)
+    return total / weights.sum(1, keepdim=True)

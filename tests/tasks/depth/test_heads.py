@@ -129,6 +129,19 @@ def test_bins() -> None:
     assert found[0, 0, 0, 0].item() == pytest.approx(5.25)
 
 
+@pytest.mark.parametrize("kind", HEADS)
+def test_half_precision_ends_before_the_depth(kind: str) -> None:
+    """Under autocast depth has more steps than bfloat16 has between 4 and 8 m, 1/32 m each."""
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        depth = made(kind, PLAIN)(drawn(PLAIN if kind in heads.SEVERAL else PLAIN[-1:]))
+    assert depth.dtype == torch.float32
+    assert (depth != depth.bfloat16().float()).any()
+    torch.testing.assert_close(
+        expected(torch.full((1, 3, 1, 1), 1.0).bfloat16(), 1.0, 2.003),
+        torch.full((1, 1, 1, 1), 1.5015),
+    )
+
+
 def test_linear_probe() -> None:
     """Norm, x4, then scores: the order in which DINOv2 has them."""
     head = made("linear", PLAIN).eval()
