@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
 if TYPE_CHECKING:
@@ -38,10 +39,11 @@ def paste(
     """
     values = depth.values[:, where]
     if rule == "published":
-        shown = (values.astype(np.int64) % 256).astype(np.uint8)
+        whole = values if values.dtype == np.uint16 else values.astype(np.int64)
+        shown = whole.astype(np.uint8)  # Whole numbers wrap.
     else:
         metres = np.minimum(values / np.float32(depth.unit * max_depth), 1)
         shown = np.rint(metres * 255).astype(np.uint8)
     changed = image.copy()
-    changed[:, where] = shown[:, :, None]
+    changed[:, where] = cv2.merge([shown] * 3)
     return changed

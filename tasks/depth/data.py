@@ -83,10 +83,11 @@ class DepthDataset(TaskDataset):
             size, settings = recipe.backbone.input_size, recipe.augmentation
             seen, depth = augment(seen, depth, size, settings, recipe.measure.max_depth, rng)
             return {"image": _planes(seen), "depth": depth.metres()}
-        counted = self._counted(int(self.truth_rows[index]), stored.metres())
+        truth = stored.metres()
+        counted = self._counted(int(self.truth_rows[index]), truth)
         return {
             "image": _planes(seen),
-            "depth": depth.metres(),
+            "depth": truth if depth is stored else depth.metres(),
             "truth_size": np.array(stored.size, np.int64),
             "valid": Ragged(np.packbits(counted)),
         }
@@ -216,6 +217,6 @@ def _summed(pixels: Rows | None) -> dict[str, int] | None:
 
 def _planes(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
     planes = np.empty((3, *image.shape[:2]), np.uint8)
-    for channel in range(3):
-        cv2.extractChannel(image, channel, planes[channel])
+    for channel, plane in enumerate(planes):
+        cv2.extractChannel(image, channel, plane)
     return planes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 COUNT = "leave such images out, counted, with --set data.missing_truth=count"
 _NEAREST, _FARTHEST = 1e-3, 10.0
-"""Times the largest depth that is measured: where the median of a map must lie between."""
+"""Times the largest depth that is measured: between them half of a map must lie."""
 
 _PNG = b"\x89PNG\r\n\x1a\n"
 _COLOURS = {0: "grey", 2: "RGB", 3: "a palette", 4: "grey with alpha", 6: "RGB with alpha"}
@@ -56,7 +57,10 @@ class Stored:
 
     def metres(self) -> NDArray[np.float32]:
         """(h,w), as single-precision numbers divided by the unit."""
-        return self.values.astype(np.float32) / np.float32(self.unit)
+        metres: NDArray[np.float32] = np.divide(
+            self.values, np.float32(self.unit), dtype=np.float32
+        )
+        return metres
 
     def at(self, size: Size) -> Stored:
         """At another size: each pixel takes the value at its centre, none are mixed."""
@@ -80,9 +84,9 @@ def read(path: Path, unit: float | None, max_depth: float) -> Stored:
     Args:
         path: a PNG or an NPY file.
         unit: of a PNG, numbers a metre; NPY holds metres.
-        max_depth: the largest depth that is measured, in metres. The median of a map must lie
-            between a thousandth and ten times of it: whatever lies above a hundredth of it leaves
-            that range when the unit is wrong by 1000.
+        max_depth: the largest depth that is measured, in metres. Half of what was measured
+            must lie between a thousandth and ten times of it: whatever lies above a hundredth of
+            it leaves that range when the unit is wrong by 1000.
 
     Raises:
         UnusableError: nothing in it was measured.
@@ -164,21 +168,23 @@ def _from_npy(content: bytes, name: str) -> NDArray[np.float32]:
 
 def _check_range(found: Stored, name: str, max_depth: float) -> None:
     values = found.values
-    measured = int(np.count_nonzero(values))
+    measured = cv2.countNonZero(values)
     if not measured:
         raise UnusableError(
             "nothing measured", f"nothing was measured in the depth map `{name}`: all is 0"
         )
     nearest, farthest = _NEAREST * max_depth, _FARTHEST * max_depth
-    beyond = int(np.count_nonzero(values > farthest * found.unit))
-    near = int(np.count_nonzero(values < nearest * found.unit)) - (values.size - measured)
-    if 2 * max(beyond, near) <= measured:
+    low, high = nearest * found.unit, farthest * found.unit
+    whole = values.dtype == np.uint16
+    if whole:
+        low = max(1, math.ceil(low))
+    if 2 * cv2.countNonZero(cv2.inRange(values, low, high)) >= measured:
         return
     median = float(np.median(values[values > 0])) / found.unit
-    unit = f"{found.unit:g} numbers a metre" if values.dtype == np.uint16 else "metres"
+    unit = f"{found.unit:g} numbers a metre" if whole else "metres"
     raise DataError(
-        f"the depth map `{name}` has a median of {median:.4g} m if it holds {unit}, which is not "
-        f"between {nearest:g} and {farthest:g} m (a thousandth and ten times measure.max_depth): "
-        f"{'set data.unit' if values.dtype == np.uint16 else 'store metres'}, or the range that "
-        "is measured"
+        f"of the depths in `{name}` fewer than half lie between {nearest:g} and {farthest:g} m (a "
+        f"thousandth and ten times measure.max_depth) if it holds {unit}, their median is "
+        f"{median:.4g} m: {'set data.unit' if whole else 'store metres'}, or the range that is "
+        "measured"
     )

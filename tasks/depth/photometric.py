@@ -6,7 +6,8 @@ Each step is a table over the 256 values; what it gives is cut to 0 to 255 and i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
@@ -66,9 +67,12 @@ def shift_hsv(
     image: NDArray[np.uint8], hue: float, saturation: float, value: float
 ) -> NDArray[np.uint8]:
     """Add to hue (modulo 180), saturation and value (0 to 255) in OpenCV's 8-bit HSV."""
-    tables = np.empty((1, 256, 3), np.uint8)
-    tables[0, :, 0] = np.mod(_VALUES + hue, _HUES)
-    tables[0, :, 1] = np.clip(_VALUES + saturation, 0, 255)
-    tables[0, :, 2] = np.clip(_VALUES + value, 0, 255)
-    changed = cv2.LUT(cv2.cvtColor(image, cv2.COLOR_RGB2HSV), tables)
-    return np.asarray(cv2.cvtColor(changed, cv2.COLOR_HSV2RGB), np.uint8)
+    h, s, v = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))
+    h = cv2.LUT(h, np.asarray(np.mod(_VALUES + hue, _HUES), np.uint8))
+    s, v = _added(s, saturation), _added(v, value)
+    return np.asarray(cv2.cvtColor(cv2.merge((h, s, v)), cv2.COLOR_HSV2RGB), np.uint8)
+
+
+def _added(plane: NDArray[Any], shift: float) -> NDArray[Any]:
+    """The sum, cut to 0 to 255; of whole numbers it is the same to drop the shift's fraction."""
+    return np.asarray(cv2.add(plane, np.array([math.floor(shift)], np.float64)))

@@ -93,9 +93,9 @@ MAPS: dict[str, tuple[Break, str]] = {
         png(np.zeros((48, 64), np.uint16)),
         r"nothing was measured in the depth map `.*000\.png`.*missing_truth=count",
     ),
-    "ten times a thousand": (
+    "too near": (
         png(np.full((48, 64), 3, np.uint16)),
-        r"000\.png` has a median of 0\.003 m if it holds 1000 numbers a metre.*set data\.unit",
+        r"000\.png` fewer than half .* holds 1000 numbers a metre, .* 0\.003 m: set data\.unit",
     ),
     "truncated": (cut(DEPTH, 0.7), r"000\.png`: it is truncated or damaged: its end is missing"),
     "damaged": (flipped, r"000\.png`: it is truncated or damaged: a checksum is wrong"),
@@ -109,7 +109,10 @@ MAPS: dict[str, tuple[Break, str]] = {
     "minus infinity": (npy(spotted(-np.inf)), r"000\.npy`: 1 of its numbers are NaN or infinite"),
     "negative": (npy(spotted(-1.0)), r"000\.npy`: 1 of its numbers are negative; 0 is for"),
     "zeros": (npy(metres(0.0)), r"nothing was measured in the depth map `.*000\.npy`"),
-    "millimetres": (npy(metres(2000.0)), r"000\.npy` has a median of 2000 m .*: store metres"),
+    "millimetres": (
+        npy(metres(2000.0)),
+        r"000\.npy` fewer than half .* median is 2000 m: store metres",
+    ),
     "whole numbers": (
         npy(np.full((48, 64), 2000, np.uint16)),
         r"000\.npy`: it holds uint16, where metres as floating-point numbers belong",
@@ -175,6 +178,16 @@ def test_a_unit_that_is_off_by_a_thousand(tmp_path: Path, factor: float, far: fl
     assert len(opened(1000)) == 2
     with pytest.raises(DataError, match=r"a thousandth and ten times measure\.max_depth"):
         opened(1000 * factor)
+
+
+def test_what_was_not_measured_says_nothing_of_the_unit(root: Path) -> None:
+    """Nine tenths of the map are 0, the rest millimetres taken for metres."""
+    values = np.zeros((48, 64), np.uint16)
+    values[:5] = 2000
+    png(values)(root)
+    assert len(folder(root)) == 4
+    with pytest.raises(DataError, match=r"holds 1 numbers a metre, their median is 2000 m"):
+        folder(root, unit=1)
 
 
 def test_a_unit_that_was_not_declared(root: Path) -> None:
