@@ -28,12 +28,13 @@ class Matching:
     Attributes:
         ranking: the best ones of each image and class; images by their rows.
         rows: (D,) each ranked detection's row among those given.
-        taken: (G,) bits at which a detection was assigned to the object.
+        finder: (G,) place in the ranking of the detection that has the object at the lowest
+            threshold, -1 for none.
     """
 
     ranking: Ranking
     rows: Ints
-    taken: Bits
+    finder: Ints
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def match(
         images=images,
         categories=len(truth.categories),
     )
-    return Matching(ranking, rows, fates.taken)
+    place_of = np.full(len(order.rows) + 1, -1)
+    place_of[order.ranked] = np.arange(len(rows))
+    return Matching(ranking, rows, place_of[fates.finder])
 
 
 def _positives(fates: Fates, beyond: Bits) -> tuple[Bits, Bits]:
@@ -150,9 +153,9 @@ def _without_classes(
     )
     areas = None if areas is None else areas[theirs]
     matching = match(one, listed, kind, limit, True, areas)
-    taken = np.empty_like(matching.taken)
-    taken[ours] = matching.taken
-    return Matching(matching.ranking, theirs[matching.rows], taken)
+    finder = np.empty_like(matching.finder)
+    finder[ours] = matching.finder
+    return Matching(matching.ranking, theirs[matching.rows], finder)
 
 
 def _one_class(objects: Objects) -> Objects:
