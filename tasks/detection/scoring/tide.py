@@ -56,9 +56,14 @@ class Errors:
     unfound: Bools
 
     def counts(self) -> dict[str, int]:
-        """How many errors there are of each kind."""
+        """How many errors there are of each kind, of the first five together, and how many
+        objects were not found."""
         found = {name: int((self.kind == number).sum()) for number, name in enumerate(KINDS)}
-        return found | {"missed": int(self.missed.sum())}
+        return found | {
+            "missed": int(self.missed.sum()),
+            "false_positive": int((self.kind >= 0).sum()),
+            "false_negative": int(self.unfound.sum()),
+        }
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,7 @@ class Slow:
         self.assign()
 
     def assign(self) -> None:
-        o, found = self.truth.objects, self.found
+        o = self.truth.objects
         self.holder: dict[int, int] = {}
         self.hit: dict[int, int] = {}
         self.wrong: list[int] = []
@@ -70,7 +70,6 @@ class Slow:
                 self.hit[d] = g
             elif not any(o.crowd[g] and self.iou[d, g] >= 0.5 for g in mine):
                 self.wrong.append(d)
-        del found
 
     def same(self, d: int, g: int) -> bool:
         return bool(self.found.category[d] == self.truth.objects.category[g])
@@ -158,6 +157,8 @@ def test_random_data(seed: int, kind: str) -> None:
     wrong, lost = measured(truth, guessed, kind)
     slow = Slow(truth, guessed, kind)
     expected = {name: len(members) for name, members in slow.kinds().items()}
+    expected["false_positive"] = len(slow.wrong)
+    expected["false_negative"] = len(slow.unfound)
     assert wrong.counts() == expected
     assert min(expected.values()) > 0
     here = lost.at(np.ones(len(truth.images), int))
@@ -227,7 +228,7 @@ def test_one_kind_alone(name: str) -> None:
     counts = wrong.counts()
     # An object at which no error of class or location aims is missed too.
     also = {"missed"} if name in ("both", "background") else set()
-    assert {kind for kind, count in counts.items() if count} == {name} | also
+    assert {kind for kind in SIX if counts[kind]} == {name} | also
     deltas = lost.at(np.ones(1, int))
     assert deltas[name] == pytest.approx(gain)
     assert all(deltas[kind] == 0 for kind in SIX if kind not in (name, *also))
