@@ -8,19 +8,11 @@ results, 200 resamples, and the six kinds of errors. Interleaved in one process.
 
 from __future__ import annotations
 
-import argparse
-import contextlib
-import copy
-import io
-import statistics
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from tasks.detection.annotations import Annotations, Detections, Images, Objects
-from tasks.detection.scoring.precision import evaluate
 
 CLASSES, OBJECTS, DETECTIONS = 80, 7.2, 100
 
@@ -82,24 +74,38 @@ def scene(images: int, seed: int = 0) -> tuple[Annotations, Detections]:
     return Annotations(every, objects, names, np.arange(1, CLASSES + 1), {}), found
 
 
-def coco_files(truth: Annotations, found: Detections) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+def coco_files(
+    truth: Annotations, found: Detections
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     o = truth.objects
     columns = zip(
-        o.ids.tolist(), o.image.tolist(), o.category.tolist(), o.boxes.tolist(), o.areas.tolist(),
-        o.crowd.tolist(), strict=True,
+        o.ids.tolist(),
+        o.image.tolist(),
+        o.category.tolist(),
+        o.boxes.tolist(),
+        o.areas.tolist(),
+        o.crowd.tolist(),
+        strict=True,
     )
     annotations = [
         {
-            "id": id, "image_id": image + 1, "category_id": category + 1, "bbox": box,
-            "area": area, "iscrowd": int(crowd),
+            "id": id,
+            "image_id": image + 1,
+            "category_id": category + 1,
+            "bbox": box,
+            "area": area,
+            "iscrowd": int(crowd),
         }
         for id, image, category, box, area, crowd in columns
     ]
     results = [
         {"image_id": image + 1, "category_id": category + 1, "bbox": box, "score": score}
         for image, category, box, score in zip(
-            found.image.tolist(), found.category.tolist(), found.boxes.tolist(),
-            found.scores.tolist(), strict=True,
+            found.image.tolist(),
+            found.category.tolist(),
+            found.boxes.tolist(),
+            found.scores.tolist(),
+            strict=True,
         )
     ]
     content = {

@@ -1,4 +1,4 @@
-"""Predictions to figures: AP and AR of boxes and masks, by class and size, and the errors behind."""
+"""Predictions to figures: AP and AR of boxes and masks by class and size, and what they lose by."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from tasks.contract import Evaluation, Metric, Row
 from tasks.detection.annotations import Annotations, Detections
 from tasks.detection.scoring.matching import RANGES
-from tasks.detection.scoring.precision import Result, evaluate as measure
+from tasks.detection.scoring.precision import Result
+from tasks.detection.scoring.precision import evaluate as measure
 from tasks.detection.scoring.rows import read
 from tasks.detection.scoring.tide import errors, losses
 from tasks.scoring.curves import Ranking, curves
@@ -37,9 +38,10 @@ def evaluate(rows: list[Row], dataset: HasAnnotations) -> Evaluation:
     """Score predictions, one row an image (`scoring.rows.read`).
 
     Figures are those of COCO's evaluator; of masks, where there are some, they begin with `mask_`.
-    `AP/<class>` is that of a class, `dAP_<kind>` what AP50 loses by a kind of error (`scoring.tide`).
-    Errors are standard deviations over images drawn with replacement. `per_sample` holds `AP`, what
-    COCO's evaluator says of the image by itself, NaN where it has no object that counts.
+    `AP/<class>` is that of a class, `dAP_<kind>` what AP50 of boxes loses by a kind of error
+    (`scoring.tide`). Errors are standard deviations over images drawn with replacement.
+    `per_sample` holds `AP`, what COCO's evaluator says of the image by itself, NaN where it has no
+    object that counts.
 
     Raises:
         DataError: rows that are missing, doubled, of other samples or malformed; a mask is missing.

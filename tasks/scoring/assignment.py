@@ -106,10 +106,9 @@ def assign(pairs: Pairs, group: Ints, wanted: Bools, crowd: Bools, ids: Ints) ->
 
 def _repeated(ranges: int) -> Bits:
     """(T + 1,) the bits of the first so many thresholds, in every range."""
-    width = len(THRESHOLDS)
-    return np.bitwise_or.reduce(
-        np.array([_REACHED << np.uint64(a * width) for a in range(ranges)]), axis=0
-    )
+    shifted = [_REACHED << np.uint64(a * len(THRESHOLDS)) for a in range(ranges)]
+    bits: Bits = np.bitwise_or.reduce(np.array(shifted), axis=0)
+    return bits
 
 
 def _preference(pairs: Pairs) -> Ints:

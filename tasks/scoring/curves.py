@@ -200,7 +200,8 @@ def curves(ranking: Ranking) -> Curves:
 
 
 def _bit(values: Bits, number: int) -> Bools:
-    return (values >> np.uint64(number)) & np.uint64(1) != 0
+    set_there: Bools = (values >> np.uint64(number)) & np.uint64(1) != 0
+    return set_there
 
 
 def _sums(values: Any) -> Ints:
@@ -216,7 +217,8 @@ def _needed(objects: Ints) -> Ints:
     least = np.floor(RECALLS * count)
     # The product may be one bit off: the quotient decides.
     least += (least / count < RECALLS).astype(float) + ((least + 1) / count < RECALLS)
-    return np.maximum(least, 1).astype(np.int64)
+    needed: Ints = np.maximum(least, 1).astype(np.int64)
+    return needed
 
 
 def mean_defined(values: Floats) -> float:

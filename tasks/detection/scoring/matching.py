@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.detection.annotations import Annotations, Detections, Objects
+from tasks.detection.annotations import Annotations, Detections
 from tasks.detection.scoring.overlaps import Kind, mask_areas, near
 from tasks.scoring.assignment import THRESHOLDS, Bits, Fates, assign, everywhere
 from tasks.scoring.curves import Ranking
@@ -140,8 +140,12 @@ def _without_classes(
     """As if there were one class; objects and detections are listed class by class, which decides
     between equals."""
     ours, theirs = _sort(truth.objects.category), _sort(found.category)
+    objects = truth.objects.take(ours)
     one = replace(
-        truth, objects=_one_class(truth.objects.take(ours)), categories=("",), category_ids=[0]
+        truth,
+        objects=replace(objects, category=np.zeros_like(objects.category)),
+        categories=("any",),
+        category_ids=np.zeros(1, np.int64),
     )
     masks = tuple(found.masks[k] for k in theirs.tolist()) if len(found.masks) else ()
     listed = Detections(
@@ -156,7 +160,3 @@ def _without_classes(
     finder = np.empty_like(matching.finder)
     finder[ours] = matching.finder
     return Matching(matching.ranking, theirs[matching.rows], finder)
-
-
-def _one_class(objects: Objects) -> Objects:
-    return replace(objects, category=np.zeros_like(objects.category))

@@ -119,7 +119,9 @@ def _masks(
     last = np.searchsorted(group, numbers, side="right")
     pairs = [Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))]
     crowd = objects.crowd.astype(np.uint8)
-    for d, e, g, n in zip(first.tolist(), last.tolist(), begin.tolist(), size.tolist(), strict=True):
+    for d, e, g, n in zip(
+        first.tolist(), last.tolist(), begin.tolist(), size.tolist(), strict=True
+    ):
         if d == e:
             continue
         others = by_group[g : g + n]

@@ -70,11 +70,8 @@ def test_figures_are_those_of_pycocotools() -> None:
         assert found.metrics[f"AP/{name}"].value == pytest.approx(alone, abs=1e-9)
         assert (found.metrics[f"AP/{name}"].n == 0) == (alone == -1)
     kinds = {name for name in found.metrics if name.startswith("dAP_")}
-    assert kinds == {
-        f"dAP_{kind}"
-        for kind in "class location both duplicate background missed false_positive".split()
-        + ["false_negative"]
-    }
+    six = {"class", "location", "both", "duplicate", "background", "missed"}
+    assert kinds == {f"dAP_{kind}" for kind in six | {"false_positive", "false_negative"}}
     assert all(found.metrics[name].better == "lower" for name in kinds)
     assert found.metrics["AP"].n == sum(not o["iscrowd"] for o in content["annotations"])
 
@@ -187,7 +184,9 @@ def disturbed(content: Any, index: Any, seed: int) -> list[dict[str, Any]]:
             found.append(
                 {
                     "image_id": o["image_id"],
-                    "category_id": o["category_id"] if rng.random() < 0.8 else int(rng.choice(kinds)),
+                    "category_id": o["category_id"]
+                    if rng.random() < 0.8
+                    else int(rng.choice(kinds)),
                     "bbox": box.tolist(),
                     "score": float(rng.random()),
                     "segmentation": mask.encode(np.asfortranarray(moved)),

@@ -11,7 +11,7 @@ import numpy as np
 from tasks.detection.annotations import Annotations, Detections, Images, Objects, Rle
 
 File = dict[str, Any]
-NAMES = "AP AP50 AP75 APs APm APl AR1 AR10 AR100 ARs ARm ARl".split()
+NAMES = ["AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl"]
 
 
 def annotations(content: File) -> Annotations:
@@ -103,9 +103,13 @@ def crowded(seed: int, classes: int = 4, images: int = 40) -> tuple[File, list[F
             area = float(rng.choice([side.prod(), 0.5 * side.prod(), 32**2, 96**2]))
             crowd = int(rng.random() < 0.12)
             objects.append(
-                dict(
-                    image_id=id, category_id=kind, bbox=box.tolist(), area=area, iscrowd=crowd
-                )
+                {
+                    "image_id": id,
+                    "category_id": kind,
+                    "bbox": box.tolist(),
+                    "area": area,
+                    "iscrowd": crowd,
+                }
             )
             for _ in range(rng.integers(0, 5)):
                 moved = box + rng.integers(-4, 5, 4) * rng.choice([0, 1, 2, 4])

@@ -135,7 +135,9 @@ def test_id_zero_is_never_found() -> None:
     for id, expected in ((1, 1.0), (0, 0.0)):
         one["id"] = id
         truth = annotations(content)
-        assert evaluate(truth, detections(found, truth), "box").once.figures()["AP"] == pytest.approx(expected)
+        assert evaluate(truth, detections(found, truth), "box").once.figures()[
+            "AP"
+        ] == pytest.approx(expected)
 
 
 def test_an_object_without_a_mask() -> None:
@@ -166,9 +168,7 @@ def test_weights_are_repeated_images(kind: Any) -> None:
         copies = [(100 * id + c, id) for id, n in zip(ids, weights, strict=True) for c in range(n)]
         again = {
             **content,
-            "images": [
-                {"id": new, "width": 170, "height": 170} for new, _ in sorted(copies)
-            ],
+            "images": [{"id": new, "width": 170, "height": 170} for new, _ in sorted(copies)],
             "annotations": numbered(
                 {**o, "image_id": new}
                 for new, old in copies

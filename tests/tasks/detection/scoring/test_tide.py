@@ -80,8 +80,16 @@ class Slow:
         self.aim: dict[int, int] = {}
         for d in self.wrong:
             near = [g for g in range(len(o)) if (d, g) in self.iou and not o.crowd[g]]
-            own = max((g for g in near if self.same(d, g)), key=lambda g: (self.iou[d, g], -g), default=None)
-            other = max((g for g in near if not self.same(d, g)), key=lambda g: (self.iou[d, g], -g), default=None)
+            own = max(
+                (g for g in near if self.same(d, g)),
+                key=lambda g: (self.iou[d, g], -g),
+                default=None,
+            )
+            other = max(
+                (g for g in near if not self.same(d, g)),
+                key=lambda g: (self.iou[d, g], -g),
+                default=None,
+            )
             a = 0.0 if own is None else self.iou[d, own]
             b = 0.0 if other is None else self.iou[d, other]
             if 0.1 <= a < 0.5:
@@ -116,9 +124,7 @@ class Slow:
             hits = np.cumsum(flags)
             precision = hits / np.arange(1, len(flags) + 1)
             recall = hits / wanted
-            values.append(
-                np.mean([max(precision[recall >= r], default=0.0) for r in RECALLS])
-            )
+            values.append(np.mean([max(precision[recall >= r], default=0.0) for r in RECALLS]))
         return float(np.mean(values))
 
     def deltas(self) -> dict[str, float]:
@@ -196,107 +202,88 @@ def test_weights_are_repeated_images() -> None:
         assert value == pytest.approx(there[name], abs=1e-12), name
 
 
-BOX = [10.0, 10.0, 20.0, 20.0]
-HALF = [20.0, 10.0, 20.0, 20.0]
-"""Overlaps with BOX by a third."""
-CASES = {
+BOX, FAR = [10.0, 10.0, 20.0, 20.0], [60.0, 60.0, 20.0, 20.0]
+HALF, BESIDE = [20.0, 10.0, 20.0, 20.0], [11.0, 10.0, 20.0, 20.0]
+"""Overlaps with BOX by a third; by more than 0.9."""
+
+
+def scene(objects: list[tuple[int, list[float]]], guesses: list[Any]) -> tuple[Any, Any]:
+    """One image of classes 0 and 1; guesses are class, box, score."""
+    content = {
+        "images": [{"id": 1, "width": 99, "height": 99}],
+        "annotations": [
+            {
+                "id": n,
+                "image_id": 1,
+                "category_id": category,
+                "bbox": box,
+                "area": 400.0,
+                "iscrowd": 0,
+            }
+            for n, (category, box) in enumerate(objects, 1)
+        ],
+        "categories": [{"id": 0, "name": "a"}, {"id": 1, "name": "b"}],
+    }
+    truth = annotations(content)
+    found = [
+        {"image_id": 1, "category_id": category, "bbox": box, "score": score}
+        for category, box, score in guesses
+    ]
+    wrong, lost = measured(truth, detections(found, truth))
+    return wrong.counts(), lost.at(np.ones(1, int))
+
+
+ALONE: dict[str, tuple[list[Any], float]] = {
     "class": ([(1, BOX, 0.9)], 1.0),
     "location": ([(0, HALF, 0.9)], 1.0),
     "both": ([(1, HALF, 0.9)], 0.0),
-    "background": ([(0, [60.0, 60.0, 20.0, 20.0], 0.9)], 0.0),
-    "duplicate": ([(0, BOX, 0.9), (0, [11.0, 10.0, 20.0, 20.0], 0.8)], 0.0),
+    "background": ([(0, FAR, 0.9)], 0.0),
+    "duplicate": ([(0, BOX, 0.9), (0, BESIDE, 0.8)], 0.0),
     "missed": ([], 0.0),
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", ALONE)
 def test_one_kind_alone(name: str) -> None:
-    """One object of class 0; other kinds are not touched."""
-    given, gain = CASES[name]
-    content = {
-        "images": [{"id": 1, "width": 99, "height": 99}],
-        "annotations": [
-            dict(id=1, image_id=1, category_id=1, bbox=BOX, area=400.0, iscrowd=0),
-        ],
-        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
-    }
-    truth = annotations(content)
-    found = detections(
-        [dict(image_id=1, category_id=k + 1, bbox=box, score=s) for k, box, s in given], truth
-    )
-    wrong, lost = measured(truth, found)
-    counts = wrong.counts()
+    """One object of class 0."""
+    guesses, gain = ALONE[name]
+    counts, deltas = scene([(0, BOX)], guesses)
     # An object at which no error of class or location aims is missed too.
     also = {"missed"} if name in ("both", "background") else set()
     assert {kind for kind in SIX if counts[kind]} == {name} | also
-    deltas = lost.at(np.ones(1, int))
     assert deltas[name] == pytest.approx(gain)
-    assert all(deltas[kind] == 0 for kind in SIX if kind not in (name, *also))
+    assert all(deltas[kind] == 0 for kind in SIX if kind != name)
 
 
-def test_one_kind_alone_costs() -> None:
-    """A false positive above the only true one halves AP50, and is worth that; a missed object
-    beside a found one likewise."""
-    wrong_first = {
-        "class": (1, [60.0, 10.0, 20.0, 20.0]),
-        "both": (0, [70.0, 10.0, 20.0, 20.0]),
-        "duplicate": (0, [11.0, 10.0, 20.0, 20.0]),
-        "background": (0, [40.0, 70.0, 20.0, 20.0]),
-    }
-    content = {
-        "images": [{"id": 1, "width": 99, "height": 99}],
-        "annotations": [
-            dict(id=1, image_id=1, category_id=1, bbox=BOX, area=400.0, iscrowd=0),
-            dict(id=2, image_id=1, category_id=2, bbox=[60.0, 10.0, 20.0, 20.0], area=400.0, iscrowd=0),
-        ],
-        "categories": [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}],
-    }
-    truth = annotations(content)
-    right = [
-        dict(image_id=1, category_id=1, bbox=BOX, score=0.5),
-        dict(image_id=1, category_id=2, bbox=[60.0, 10.0, 20.0, 20.0], score=0.5),
-    ]
-    kind, box = wrong_first["background"]
-    found = detections(
-        [dict(image_id=1, category_id=kind + 1, bbox=box, score=0.9), *right], truth
-    )
-    _, lost = measured(truth, found)
-    deltas = lost.at(np.ones(1, int))
-    assert deltas["background"] == pytest.approx(0.25)
-    assert deltas["false_positive"] == pytest.approx(0.25)
-    assert all(deltas[name] == 0 for name in SIX if name != "background")
-    kind, box = wrong_first["both"]
-    found = detections(
-        [dict(image_id=1, category_id=kind + 1, bbox=box, score=0.9), *right], truth
-    )
-    _, lost = measured(truth, found)
-    deltas = lost.at(np.ones(1, int))
-    assert deltas["both"] == pytest.approx(0.25)
-    assert all(deltas[name] == 0 for name in SIX if name != "both")
-    found = detections(right[:1], truth)
-    _, lost = measured(truth, found)
-    deltas = lost.at(np.ones(1, int))
-    # The class keeps its place in the mean, with AP 0: nothing of it was found.
+@pytest.mark.parametrize(
+    ("name", "guess"),
+    [("background", (0, [40.0, 0.0, 20.0, 20.0])), ("both", (0, [70.0, 60.0, 20.0, 20.0]))],
+)
+def test_what_is_taken_away_was_in_the_way(name: str, guess: Any) -> None:
+    """A false positive above the only object of one of two classes halves its AP50."""
+    right = [(0, BOX, 0.5), (1, FAR, 0.5)]
+    counts, deltas = scene([(0, BOX), (1, FAR)], [(*guess, 0.9), *right])
+    assert {kind for kind in SIX if counts[kind]} == {name}
+    assert deltas[name] == deltas["false_positive"] == pytest.approx(0.25)
+    assert all(deltas[kind] == 0 for kind in SIX if kind != name)
+
+
+def test_missed_objects_stretch_the_curve() -> None:
+    counts, deltas = scene([(0, BOX), (0, FAR)], [(0, BOX, 0.5)])
+    assert {kind for kind in SIX if counts[kind]} == {"missed"}
+    # Found up to recall 0.5: at 51 of 101 recalls.
+    assert deltas["missed"] == deltas["false_negative"] == pytest.approx(50 / 101)
+    # A class of which nothing is left keeps its place in the mean.
+    _, deltas = scene([(0, BOX), (1, FAR)], [(0, BOX, 0.5)])
     assert deltas["missed"] == 0
 
 
 def test_of_two_detections_the_better_stays() -> None:
     """A badly placed one with a higher score, mended, takes the object from the one that had it."""
-    content = {
-        "images": [{"id": 1, "width": 99, "height": 99}],
-        "annotations": [
-            dict(id=1, image_id=1, category_id=1, bbox=BOX, area=400.0, iscrowd=0),
-        ],
-        "categories": [{"id": 1, "name": "a"}],
-    }
-    truth = annotations(content)
-    found = detections(
-        [
-            dict(image_id=1, category_id=1, bbox=HALF, score=0.9),
-            dict(image_id=1, category_id=1, bbox=BOX, score=0.8),
-        ],
-        truth,
-    )
-    wrong, lost = measured(truth, found)
-    assert wrong.counts()["location"] == 1
-    assert lost.at(np.ones(1, int))["location"] == pytest.approx(0.5)
+    counts, deltas = scene([(0, BOX)], [(0, HALF, 0.9), (0, BOX, 0.8)])
+    assert counts["location"] == 1
+    assert deltas["location"] == pytest.approx(0.5)
+    # One of another class too; it leaves the list of its own.
+    counts, deltas = scene([(0, BOX), (1, FAR)], [(1, BOX, 0.9), (0, BOX, 0.8), (1, FAR, 0.7)])
+    assert counts["class"] == 1
+    assert deltas["class"] == pytest.approx(0.25)
