@@ -3,9 +3,9 @@
 Run: python -m benchmarks.box_evaluation [--images N] [--repeats N] [--masks]. Both sides start from
 what they keep in memory (pycocotools: its index, after loadRes; ours: arrays), and end with the
 twelve figures, which must be equal to the last bit. Neither has threads; seconds are those of the
-processor, so that other work on the machine counts little. Timed beside: each side's way from stored
-results to that (loadRes; rows to arrays), 200 resamples, and the six kinds of errors. Interleaved
-in one process.
+processor, so that other work on the machine counts little. Timed beside: each side's way from
+stored results to that (loadRes; rows to arrays), 200 resamples, and the six kinds of errors.
+Interleaved in one process.
 """
 
 from __future__ import annotations

@@ -55,6 +55,12 @@ class Fates:
     hidden: Bits
     finder: Ints
 
+    def positives(self, beyond: Bits, ranges: int) -> tuple[Bits, Bits]:
+        """(D,) bits of true and of false positives: an assigned detection follows its object,
+        another one counts unless it lies `beyond` (D,) the area range."""
+        wrong = ~(self.found | self.hidden | beyond)
+        return self.found & ~self.hidden, wrong & everywhere(np.ones((ranges, 1), bool))
+
 
 def everywhere(flags: Bools) -> Bits:
     """(N,) the bits of all thresholds in the ranges in which `flags` (A, N) is set."""

@@ -59,6 +59,12 @@ class Ranking:
         """The best so many detections of each image and class."""
         return self if self.rank.max(initial=-1) < limit else self.take(self.rank < limit)
 
+    def count(self, bits: Bits) -> Ints:
+        """(A, T) how many of the detections have each of the bits: `found` or `wrong`."""
+        shifts = np.arange(len(self.wanted) * self.thresholds, dtype=np.uint64)
+        number = [int(((bits >> shift) & np.uint64(1)).sum()) for shift in shifts]
+        return np.array(number).reshape(len(self.wanted), self.thresholds)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """A, T, K: there are so many curves."""

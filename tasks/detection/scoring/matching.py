@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tasks.detection.annotations import Annotations, Detections
 from tasks.detection.scoring.overlaps import Kind, mask_areas, near
-from tasks.scoring.assignment import THRESHOLDS, Bits, Fates, assign, everywhere
+from tasks.scoring.assignment import THRESHOLDS, assign, everywhere
 from tasks.scoring.curves import Ranking
 
 Floats = NDArray[np.float64]
@@ -83,7 +83,8 @@ def match(
     if areas is None:
         areas = found.boxes[:, 2] * found.boxes[:, 3] if kind == "box" else mask_areas(found.masks)
     size = areas[order.rows]
-    right, wrong = _positives(fates, everywhere((size < low) | (size > high)))
+    beyond = everywhere((size < low) | (size > high))
+    right, wrong = fates.positives(beyond, len(RANGES))
     rows = order.rows[order.ranked]
     ranking = Ranking(
         image=found.image[rows],
@@ -101,14 +102,6 @@ def match(
     place_of = np.full(len(order.rows) + 1, -1)
     place_of[order.ranked] = np.arange(len(rows))
     return Matching(ranking, rows, place_of[fates.finder])
-
-
-def _positives(fates: Fates, beyond: Bits) -> tuple[Bits, Bits]:
-    """Bits of true and of false positives: an assigned detection follows its object, another one
-    counts unless it lies `beyond` the range."""
-    right = fates.found & ~fates.hidden
-    wrong = ~(fates.found | fates.hidden | beyond)
-    return right, wrong & everywhere(np.ones((len(RANGES), 1), bool))
 
 
 def _order(found: Detections, place: Ints, limit: int) -> _Order:

@@ -71,9 +71,8 @@ def test_stored_arrays_and_counts(case: str) -> None:
     for a, name in enumerate(("all", "small", "medium", "large")):
         counts = EXPECTED[case]["counts"][name]
         assert ranking.wanted[a].sum() == counts["truth"]
-        for bits, key in ((ranking.found, "matched"), (ranking.wrong, "unmatched")):
-            shifted = bits[:, None] >> np.arange(a * 10, a * 10 + 10, dtype=np.uint64)
-            assert (shifted & np.uint64(1)).sum(axis=0).tolist() == counts[key]
+        assert ranking.count(ranking.found)[a].tolist() == counts["matched"]
+        assert ranking.count(ranking.wrong)[a].tolist() == counts["unmatched"]
 
 
 def test_three_hundred_detections() -> None:
