@@ -18,8 +18,9 @@ import numpy as np
 
 from tasks.pose.matching import Detections, Truth, bounding_areas, match
 from tasks.pose.metrics import COCO_RANGES
-from tasks.pose.precision import draws, figures
+from tasks.pose.precision import figures
 from tasks.pose.skeleton import skeleton
+from tasks.scoring.resampling import draws
 
 SIDED = [
     f"{s}_{j}" for j in ("eye", "ear", "shoulder", "elbow", "wrist") for s in ("left", "right")
@@ -107,7 +108,7 @@ def main() -> None:
     seconds: dict[str, list[float]] = {"ours": [], "pycocotools": [], "200 resamples": []}
     for _ in range(options.repeats):
         start = time.perf_counter()
-        outcomes = match(*ours, SIGMAS, list(COCO_RANGES.values()))
+        outcomes = match(*ours, SIGMAS, list(COCO_RANGES.values()), options.images)
         mine = figures(outcomes, areas, np.ones((1, options.images)))
         seconds["ours"].append(time.perf_counter() - start)
         start = time.perf_counter()

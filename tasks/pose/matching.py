@@ -1,8 +1,8 @@
-"""Object keypoint similarity, and the greedy assignment of detections to people.
+"""Object keypoint similarity, and what detections find which people by it.
 
-The rules are those of COCO's evaluator (pycocotools cocoeval.py 2.0.11), for all images, area
-ranges and thresholds at once. Sums run over the same numbers in the same order, so that a
-similarity that lies on a threshold falls on the same side of it.
+The rules are those of COCO's evaluator (pycocotools cocoeval.py 2.0.11). Sums run over the same
+numbers in the same order, so that a similarity that lies on a threshold falls on the same side of
+it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tasks.scoring.assignment import THRESHOLDS, Pairs, assign, everywhere
+from tasks.scoring.curves import Ranking
+
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
-THRESHOLDS: Floats = np.linspace(0.5, 0.95, 10)
 MAX_DETECTIONS = 20
 """The best so many detections of an image count."""
 
@@ -58,23 +60,6 @@ class Detections:
 
     def take(self, rows: Any) -> Detections:
         return replace(self, **{name: value[rows] for name, value in vars(self).items()})
-
-
-@dataclass(frozen=True)
-class Outcomes:
-    """What became of the detections, best first over all images.
-
-    Attributes:
-        image: (D,). found, wrong: (A, T, D) true and false positives for A area ranges and T
-            thresholds; a detection that is neither does not count.
-        wanted: (A, G) whether a person counts; person_image: (G,) its image.
-    """
-
-    image: Ints
-    found: Bools
-    wrong: Bools
-    wanted: Bools
-    person_image: Ints
 
 
 def bounding_areas(keypoints: Floats) -> Floats:
@@ -140,36 +125,38 @@ def _ordered(points: Floats, order: Ints) -> NDArray[np.complex128]:
 
 
 def match(
-    truth: Truth, detections: Detections, sigmas: Floats, ranges: list[tuple[float, float]]
-) -> Outcomes:
+    truth: Truth,
+    detections: Detections,
+    sigmas: Floats,
+    ranges: list[tuple[float, float]],
+    images: int,
+) -> Ranking:
     """Assign detections to people, the best first, each to the most alike that is left.
 
     ranges: (lowest, highest) area, both included; people outside are ignored, and so are
-    detections outside that found nobody.
+    detections outside that found nobody. images: how many there are.
     """
     detections = detections.take(_best(detections))
-    detected, people = _pairs(truth, detections, sigmas)
-    value = similarity(detections.keypoints, truth, detected, people, sigmas)
-    near = value >= THRESHOLDS[0]
-    detected, people, value = detected[near], people[near], value[near]
+    pairs = _pairs(truth, detections, sigmas)
     low, high = np.array(ranges).T[:, :, None]
-    ignored = truth.ignored | (truth.areas < low) | (truth.areas > high)
-    beyond = (detections.areas < low) | (detections.areas > high)
-    partner = np.stack(
-        [_assign(truth, detections, detected, people, value, row) for row in ignored]
-    )
-    # Row -1, nobody, is one more column at the end.
-    areas = np.arange(len(ranges))[:, None, None]
-    to_ignored = np.pad(ignored, ((0, 0), (0, 1)))[areas, partner]
-    counted = np.append(truth.ids != 0, False)[partner]
-    nothing = to_ignored | (~counted & beyond[:, None, :])
+    wanted = ~(truth.ignored | (truth.areas < low) | (truth.areas > high))
+    beyond = everywhere((detections.areas < low) | (detections.areas > high))
+    fates = assign(pairs, detections.image, wanted, truth.crowd, truth.ids)
+    right, wrong = fates.positives(beyond, len(ranges))
     order = np.argsort(-detections.scores, kind="stable")
-    return Outcomes(
-        detections.image[order],
-        (counted & ~nothing)[..., order],
-        (~counted & ~nothing)[..., order],
-        ~ignored,
-        truth.image,
+    people = np.zeros(len(order), np.int64)
+    return Ranking(
+        image=detections.image[order],
+        category=people,
+        rank=people,
+        found=right[order],
+        wrong=wrong[order],
+        object_image=truth.image,
+        object_category=np.zeros(len(truth.ids), np.int64),
+        wanted=wanted,
+        thresholds=len(THRESHOLDS),
+        images=images,
+        categories=1,
     )
 
 
@@ -181,9 +168,12 @@ def _best(detections: Detections) -> Ints:
     return order[rank < MAX_DETECTIONS]
 
 
-def _pairs(truth: Truth, detections: Detections, sigmas: Floats) -> tuple[Ints, Ints]:
-    """Pairs of one image that could be alike enough: some labelled joint must lie so near that
-    its own term reaches the lowest threshold, so boxes about the joints, grown by that, meet."""
+def _pairs(truth: Truth, detections: Detections, sigmas: Floats) -> Pairs:
+    """Pairs of one image that are alike enough, with their similarity.
+
+    It is only computed where that could be: some labelled joint must lie so near that its own term
+    reaches the lowest threshold, so boxes about the joints, grown by that, meet.
+    """
     order = np.argsort(truth.image, kind="stable")
     image = truth.image[order]
     first = np.searchsorted(image, detections.image, side="left")
@@ -203,44 +193,12 @@ def _pairs(truth: Truth, detections: Detections, sigmas: Floats) -> tuple[Ints, 
     for axis in range(2):
         meet &= most[axis][detected] >= low[axis][people]
         meet &= least[axis][detected] <= high[axis][people]
-    return detected[meet], people[meet]
+    detected, people = detected[meet], people[meet]
+    value = similarity(detections.keypoints, truth, detected, people, sigmas)
+    return Pairs(detected, people, value).take(value >= THRESHOLDS[0])
 
 
 def _outside(points: Floats, boxes: Floats) -> Floats:
     low = boxes[:, None, :2] - boxes[:, None, 2:]
     high = boxes[:, None, :2] + boxes[:, None, 2:] * 2
     return np.maximum(0, low - points) + np.maximum(0, points - high)
-
-
-def _assign(
-    truth: Truth,
-    detections: Detections,
-    detected: Ints,
-    people: Ints,
-    value: Floats,
-    ignored: Bools,
-) -> Ints:
-    """(T, D) the person that each detection is matched to, or -1.
-
-    Detections of an image choose in the order of their scores; all images choose at once. A
-    person that counts comes before one that is ignored, then the more alike, then the later.
-    """
-    order = np.lexsort((-people, -value, ignored[people], detected))
-    detected, people, value = detected[order], people[order], value[order]
-    choosing, start, count = np.unique(detected, return_index=True, return_counts=True)
-    image = detections.image[choosing]
-    turn = np.arange(len(choosing)) - np.searchsorted(image, image)
-    enough = value[:, None] >= np.minimum(THRESHOLDS, 1 - 1e-10)
-    taken = np.zeros((len(truth.ids), len(THRESHOLDS)), dtype=bool)
-    partner = np.full((len(detections.scores), len(THRESHOLDS)), -1)
-    for now in range(int(turn.max(initial=-1)) + 1):
-        mine = np.flatnonzero(turn == now)
-        for option in range(int(count[mine].max(initial=0))):
-            mine = mine[count[mine] > option]
-            pair = start[mine] + option
-            chosen, person = choosing[mine], people[pair]
-            free = ~taken[person] | truth.crowd[person, None]
-            take = enough[pair] & free & (partner[chosen] < 0)
-            partner[chosen] = np.where(take, person[:, None], partner[chosen])
-            taken[person] |= take
-    return partner.T

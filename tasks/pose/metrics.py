@@ -17,7 +17,8 @@ from tasks.pose.matching import (
     match,
     similarity,
 )
-from tasks.pose.precision import draws, figures, standard_error
+from tasks.pose.precision import figures
+from tasks.scoring.resampling import draws, standard_error
 
 if TYPE_CHECKING:
     from tasks.pose.data import PoseDataset
@@ -99,7 +100,7 @@ def score(
     """
     ranges = {"": COCO_RANGES[""]} if crowd_index is not None else COCO_RANGES
     areas = {letter: number for number, letter in enumerate(ranges)}
-    outcomes = match(truth, detections, sigmas, list(ranges.values()))
+    outcomes = match(truth, detections, sigmas, list(ranges.values()), images)
     whole = np.ones((1, images))
     drawn = draws(images)
     values = {name: float(v[0]) for name, v in figures(outcomes, areas, whole).items()}

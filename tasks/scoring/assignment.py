@@ -47,12 +47,19 @@ class Fates:
     Attributes:
         found: (D,) bits at which a detection found an object that counts.
         hidden: (D,) bits at which it was assigned to one that is ignored.
-        taken: (G,) bits at which a detection was assigned to the object.
+        finder: (G,) the detection that was assigned to an object at the lowest threshold of the
+            first range, where it counts; -1 for none.
     """
 
     found: Bits
     hidden: Bits
-    taken: Bits
+    finder: Ints
+
+    def positives(self, beyond: Bits, ranges: int) -> tuple[Bits, Bits]:
+        """(D,) bits of true and of false positives: an assigned detection follows its object,
+        another one counts unless it lies `beyond` (D,) the area range."""
+        wrong = ~(self.found | self.hidden | beyond)
+        return self.found & ~self.hidden, wrong & everywhere(np.ones((ranges, 1), bool))
 
 
 def everywhere(flags: Bools) -> Bits:
@@ -80,14 +87,13 @@ def assign(pairs: Pairs, group: Ints, wanted: Bools, crowd: Bools, ids: Ints) ->
     detected, objects = pairs.detected[order], pairs.objects[order]
     steps, bounds = _steps(detected, group)
     detected, objects = detected[steps], objects[steps]
-    enough = (
-        everywhere(np.ones((len(wanted), 1), bool)) & _repeated(len(wanted))[levels][order][steps]
-    )
+    enough = _repeated(len(wanted))[levels[order][steps]]
     counts, counted = everywhere(wanted), ids != 0
     ignored = everywhere(~wanted)
     free_again = np.where(crowd, ~np.uint64(0), np.uint64(0))
     done, hidden, found = (np.zeros(len(group), np.uint64) for _ in range(3))
     taken = np.zeros(len(ids), np.uint64)
+    finder = np.full(len(ids), -1)
     for turn in bounds:
         for side in (counts, ignored):
             for step in turn:
@@ -97,17 +103,18 @@ def assign(pairs: Pairs, group: Ints, wanted: Bools, crowd: Bools, ids: Ints) ->
                 taken[g] |= take
                 if side is counts:
                     found[d] |= np.where(counted[g], take, np.uint64(0))
+                    first = np.flatnonzero(take & np.uint64(1))
+                    finder[g[first]] = d[first]
                 else:
                     hidden[d] |= take
-    return Fates(found, hidden, taken)
+    return Fates(found, hidden, finder)
 
 
 def _repeated(ranges: int) -> Bits:
     """(T + 1,) the bits of the first so many thresholds, in every range."""
-    width = len(THRESHOLDS)
-    return np.bitwise_or.reduce(
-        np.array([_REACHED << np.uint64(a * width) for a in range(ranges)]), axis=0
-    )
+    shifted = [_REACHED << np.uint64(a * len(THRESHOLDS)) for a in range(ranges)]
+    bits: Bits = np.bitwise_or.reduce(np.array(shifted), axis=0)
+    return bits
 
 
 def _preference(pairs: Pairs) -> Ints:

@@ -59,6 +59,12 @@ class Ranking:
         """The best so many detections of each image and class."""
         return self if self.rank.max(initial=-1) < limit else self.take(self.rank < limit)
 
+    def count(self, bits: Bits) -> Ints:
+        """(A, T) how many of the detections have each of the bits: `found` or `wrong`."""
+        shifts = np.arange(len(self.wanted) * self.thresholds, dtype=np.uint64)
+        number = [int(((bits >> shift) & np.uint64(1)).sum()) for shift in shifts]
+        return np.array(number).reshape(len(self.wanted), self.thresholds)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """A, T, K: there are so many curves."""
@@ -91,8 +97,7 @@ class Hits:
 
         weights: (I,) how often each image is there.
         """
-        objects = self.objects(weights)
-        total = _sums(weights[self.image])
+        objects, total = self.objects(weights), self.total(weights)
         count = (total[self.first[1:]] - total[self.first[:-1]]).reshape(self.ranking.shape)
         share = count.transpose(1, 2, 0) / np.maximum(objects.T, 1)
         return np.where(objects.T > 0, share, -1.0)
@@ -104,8 +109,12 @@ class Hits:
         count = [np.bincount(r.object_category, each * row, r.categories) for row in r.wanted]
         return np.array(count).reshape(len(r.wanted), r.categories).astype(np.int64)
 
+    def total(self, weights: Ints) -> Ints:
+        """(E + 1,) running sum of the true positives' weights."""
+        return _sums(weights[self._image])
+
     @cached_property
-    def image(self) -> Ints:
+    def _image(self) -> Ints:
         return self.ranking.image[self.row]
 
 
@@ -133,20 +142,23 @@ class Curves:
         """
         hits = self.hits
         ranges, thresholds, classes = hits.ranking.shape
-        objects, times = hits.objects(weights), weights[hits.image]
-        total, seen = _sums(times), _sums(weights[self.counted])
+        objects = hits.objects(weights)
+        total, seen = hits.total(weights), _sums(weights[self.counted])
         before = total[hits.first[:-1]]
-        right = total[1:] - before[hits.curve]
         start = seen[self.start[0]] + seen[self.start[1]]
         every = seen[self.seen[0]] + seen[self.seen[1]] - start[hits.curve]
         # Precision only matters at true positives: between, it falls. One more for empty ends.
-        sharp = np.append(right / (every + _EPS), 0.0)
+        sharp = np.append((total[1:] - before[hits.curve]) / (every + _EPS), 0.0)
         shape = (ranges, thresholds, classes, len(RECALLS))
         needed = np.broadcast_to(_needed(objects)[:, None], shape).reshape(-1, len(RECALLS))
         reached = needed <= (total[hits.first[1:]] - before)[:, None]
-        number = np.repeat(np.arange(len(times)), times)
-        place = np.broadcast_to(hits.first[1:, None], needed.shape).copy()
-        place[reached] = number[(before[:, None] + needed - 1)[reached]]
+        last = len(sharp) - 1
+        # The true positive that makes a count: of those without weight, a later one overwrites.
+        making = np.zeros(total[-1] + 1, np.int64)
+        making[total[:-1]] = np.arange(last)
+        np.maximum.accumulate(making, out=making)
+        place = making[np.minimum(needed + (before - 1)[:, None], total[-1])]
+        place = np.where(reached, place, hits.first[1:, None])
         top = np.maximum.reduceat(sharp, place.ravel()).reshape(place.shape)
         top[~reached] = 0
         top = np.maximum.accumulate(top[:, ::-1], axis=1)[:, ::-1]
@@ -194,7 +206,8 @@ def curves(ranking: Ranking) -> Curves:
 
 
 def _bit(values: Bits, number: int) -> Bools:
-    return (values >> np.uint64(number)) & np.uint64(1) != 0
+    set_there: Bools = (values >> np.uint64(number)) & np.uint64(1) != 0
+    return set_there
 
 
 def _sums(values: Any) -> Ints:
@@ -210,7 +223,8 @@ def _needed(objects: Ints) -> Ints:
     least = np.floor(RECALLS * count)
     # The product may be one bit off: the quotient decides.
     least += (least / count < RECALLS).astype(float) + ((least + 1) / count < RECALLS)
-    return np.maximum(least, 1).astype(np.int64)
+    needed: Ints = np.maximum(least, 1).astype(np.int64)
+    return needed
 
 
 def mean_defined(values: Floats) -> float:

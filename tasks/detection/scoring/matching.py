@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from tasks.detection.annotations import Annotations, Detections, Objects
+from tasks.detection.annotations import Annotations, Detections
 from tasks.detection.scoring.overlaps import Kind, mask_areas, near
-from tasks.scoring.assignment import THRESHOLDS, Bits, Fates, assign, everywhere
+from tasks.scoring.assignment import THRESHOLDS, assign, everywhere
 from tasks.scoring.curves import Ranking
 
 Floats = NDArray[np.float64]
@@ -28,12 +28,13 @@ class Matching:
     Attributes:
         ranking: the best ones of each image and class; images by their rows.
         rows: (D,) each ranked detection's row among those given.
-        taken: (G,) bits at which a detection was assigned to the object.
+        finder: (G,) place in the ranking of the detection that has the object at the lowest
+            threshold, -1 for none.
     """
 
     ranking: Ranking
     rows: Ints
-    taken: Bits
+    finder: Ints
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,8 @@ def match(
     if areas is None:
         areas = found.boxes[:, 2] * found.boxes[:, 3] if kind == "box" else mask_areas(found.masks)
     size = areas[order.rows]
-    right, wrong = _positives(fates, everywhere((size < low) | (size > high)))
+    beyond = everywhere((size < low) | (size > high))
+    right, wrong = fates.positives(beyond, len(RANGES))
     rows = order.rows[order.ranked]
     ranking = Ranking(
         image=found.image[rows],
@@ -97,15 +99,9 @@ def match(
         images=images,
         categories=len(truth.categories),
     )
-    return Matching(ranking, rows, fates.taken)
-
-
-def _positives(fates: Fates, beyond: Bits) -> tuple[Bits, Bits]:
-    """Bits of true and of false positives: an assigned detection follows its object, another one
-    counts unless it lies `beyond` the range."""
-    right = fates.found & ~fates.hidden
-    wrong = ~(fates.found | fates.hidden | beyond)
-    return right, wrong & everywhere(np.ones((len(RANGES), 1), bool))
+    place_of = np.full(len(order.rows) + 1, -1)
+    place_of[order.ranked] = np.arange(len(rows))
+    return Matching(ranking, rows, place_of[fates.finder])
 
 
 def _order(found: Detections, place: Ints, limit: int) -> _Order:
@@ -137,8 +133,12 @@ def _without_classes(
     """As if there were one class; objects and detections are listed class by class, which decides
     between equals."""
     ours, theirs = _sort(truth.objects.category), _sort(found.category)
+    objects = truth.objects.take(ours)
     one = replace(
-        truth, objects=_one_class(truth.objects.take(ours)), categories=("",), category_ids=[0]
+        truth,
+        objects=replace(objects, category=np.zeros_like(objects.category)),
+        categories=("any",),
+        category_ids=np.zeros(1, np.int64),
     )
     masks = tuple(found.masks[k] for k in theirs.tolist()) if len(found.masks) else ()
     listed = Detections(
@@ -150,10 +150,6 @@ def _without_classes(
     )
     areas = None if areas is None else areas[theirs]
     matching = match(one, listed, kind, limit, True, areas)
-    taken = np.empty_like(matching.taken)
-    taken[ours] = matching.taken
-    return Matching(matching.ranking, theirs[matching.rows], taken)
-
-
-def _one_class(objects: Objects) -> Objects:
-    return replace(objects, category=np.zeros_like(objects.category))
+    finder = np.empty_like(matching.finder)
+    finder[ours] = matching.finder
+    return Matching(matching.ranking, theirs[matching.rows], finder)

@@ -71,12 +71,12 @@ def test_coco_fixture(case: str) -> None:
     metrics, _ = score(people, detections, sigmas, len(ids))
     for name, value in COCO[case]["stats"].items():
         assert metrics[NAMES.get(name, name)].value == pytest.approx(value, abs=1e-9), name
-    outcomes = match(people, detections, sigmas, list(COCO_RANGES.values()))
+    outcomes = match(people, detections, sigmas, list(COCO_RANGES.values()), len(ids))
     for number, part in enumerate(("all", "medium", "large")):
         counts = COCO[case]["counts"][part]
         assert outcomes.wanted[number].sum() == counts["truth"]
-        assert outcomes.found[number].sum(axis=1).tolist() == counts["matched"]
-        assert outcomes.wrong[number].sum(axis=1).tolist() == counts["unmatched"]
+        assert outcomes.count(outcomes.found)[number].tolist() == counts["matched"]
+        assert outcomes.count(outcomes.wrong)[number].tolist() == counts["unmatched"]
 
 
 @pytest.mark.parametrize("case", COCO_CASES)
@@ -85,13 +85,13 @@ def test_coco_curves_and_similarities(case: str) -> None:
     people, detections, ids = arrays(truth, found)
     sigmas = np.array(COCO[case]["sigmas"])
     expected = np.load(FOLDER / "coco_keypoints/expected.npz")
-    outcomes = match(people, detections, sigmas, list(COCO_RANGES.values()))
+    outcomes = match(people, detections, sigmas, list(COCO_RANGES.values()), len(ids))
+    precision, recall = curves(outcomes, np.ones((1, len(ids))))
     for number in range(3):
-        precision, recall = curves(outcomes, number, np.ones((1, len(ids))))
         there = expected[f"{case}/precision"][..., number]
-        np.testing.assert_allclose(precision[0], there, rtol=0, atol=1e-12)
+        np.testing.assert_allclose(precision[number, 0], there, rtol=0, atol=1e-12)
         np.testing.assert_allclose(
-            recall[0], expected[f"{case}/recall"][..., number], rtol=0, atol=1e-12
+            recall[number, 0], expected[f"{case}/recall"][..., number], rtol=0, atol=1e-12
         )
     for id in ids:
         key = f"{case}/oks/{id}"
@@ -211,15 +211,15 @@ def test_weights_are_repeated_images() -> None:
     weights = np.ones((1, len(ids)))
     weights[0, twice] = 2
     ranges = [COCO_RANGES[""]]
-    weighted = curves(match(people, detections, sigmas, ranges), 0, weights)[0]
+    weighted = curves(match(people, detections, sigmas, ranges, len(ids)), weights)[0]
     for item in (truth["annotations"], found):
         item += [{**p, "image_id": 10**6} for p in item if p["image_id"] == ids[twice]]
     for number, person in enumerate(truth["annotations"]):
         person["id"] = number + 1
     truth["images"].append({"id": 10**6})
     people, detections, ids = arrays(truth, found)
-    outcomes = match(people, detections, sigmas, ranges)
-    repeated = curves(outcomes, 0, np.ones((1, len(ids))))[0]
+    outcomes = match(people, detections, sigmas, ranges, len(ids))
+    repeated = curves(outcomes, np.ones((1, len(ids))))[0]
     np.testing.assert_allclose(weighted.mean(), repeated.mean(), rtol=0, atol=1e-9)
 
 

@@ -1,16 +1,19 @@
 """Box and mask AP against pycocotools' own figures and arrays."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tasks.contract import DataError
 from tasks.detection.scoring.precision import evaluate
 from tasks.scoring.curves import curves
+from tasks.scoring.resampling import draws
 
-from .files import NAMES, annotations, detections
+from .files import NAMES, annotations, crowded, detections, reference, with_masks
 
 FOLDER = Path(__file__).parents[3] / "fixtures/metrics/coco_boxes_masks"
 EXPECTED = json.loads((FOLDER / "expected.json").read_text())
@@ -68,9 +71,8 @@ def test_stored_arrays_and_counts(case: str) -> None:
     for a, name in enumerate(("all", "small", "medium", "large")):
         counts = EXPECTED[case]["counts"][name]
         assert ranking.wanted[a].sum() == counts["truth"]
-        for bits, key in ((ranking.found, "matched"), (ranking.wrong, "unmatched")):
-            shifted = bits[:, None] >> np.arange(a * 10, a * 10 + 10, dtype=np.uint64)
-            assert (shifted & np.uint64(1)).sum(axis=0).tolist() == counts[key]
+        assert ranking.count(ranking.found)[a].tolist() == counts["matched"]
+        assert ranking.count(ranking.wrong)[a].tolist() == counts["unmatched"]
 
 
 def test_three_hundred_detections() -> None:
@@ -79,3 +81,110 @@ def test_three_hundred_detections() -> None:
     # pycocotools looks for 100 by name, and says -1; ours is the mean of the same array.
     assert stored.pop("AP") == -1.0 and 0 < figures.pop("AP") < 1
     np.testing.assert_allclose(list(figures.values()), list(stored.values()), rtol=0, atol=1e-9)
+
+
+def assert_same(content: Any, found: Any, kind: Any, **params: Any) -> None:
+    """Figures and arrays equal those of pycocotools to the last bit."""
+    truth = annotations(content)
+    there = reference(content, found, kind, **params)
+    by_class = bool(params.get("useCats", 1))
+    here = evaluate(truth, detections(found, truth), kind, by_class=by_class)
+    assert list(here.once.figures().values()) == there.stats.tolist()
+    once = np.ones(len(truth.images), int)
+    for number, limit in enumerate((1, 10, 100)):
+        part = curves(here.matching.ranking.best(limit))
+        assert (part.precision(once) == there.eval["precision"][..., number]).all()
+        assert (part.hits.recall(once) == there.eval["recall"][..., number]).all()
+        assert (here.once.recall[limit] == there.eval["recall"][..., number]).all()
+
+
+@pytest.mark.parametrize("use_categories", [1, 0])
+@pytest.mark.parametrize("seed", range(4))
+def test_random_boxes_as_pycocotools(seed: int, use_categories: int) -> None:
+    content, found = crowded(seed)
+    if seed == 3:
+        # An object of id 0 is taken and never found.
+        content["annotations"][0]["id"] = 0
+    assert_same(content, found, "box", useCats=use_categories)
+
+
+@pytest.mark.parametrize("use_categories", [1, 0])
+@pytest.mark.parametrize("seed", range(2))
+def test_random_masks_as_pycocotools(seed: int, use_categories: int) -> None:
+    content, found = with_masks(*crowded(seed), seed)
+    assert_same(content, found, "mask", useCats=use_categories)
+
+
+def test_nothing_there() -> None:
+    content, found = crowded(0)
+    truth = annotations(content)
+    nothing = detections([], truth)
+    figures = evaluate(truth, nothing, "box").once.figures()
+    assert set(figures.values()) == {0.0}
+    assert_same({**content, "annotations": []}, found, "box")
+    empty = annotations({**content, "annotations": []})
+    assert set(evaluate(empty, nothing, "box").once.figures().values()) == {-1.0}
+
+
+def test_id_zero_is_never_found() -> None:
+    content, _ = crowded(0)
+    content["annotations"] = [{**o, "iscrowd": 0} for o in content["annotations"][:1]]
+    one = content["annotations"][0]
+    found = [{key: one[key] for key in ("image_id", "category_id", "bbox")} | {"score": 1.0}]
+    for id, expected in ((1, 1.0), (0, 0.0)):
+        one["id"] = id
+        truth = annotations(content)
+        assert evaluate(truth, detections(found, truth), "box").once.figures()[
+            "AP"
+        ] == pytest.approx(expected)
+
+
+def test_an_object_without_a_mask() -> None:
+    content, found = with_masks(*crowded(0), 0)
+    truth = annotations(content)
+    masks = (None, *truth.objects.masks[1:])
+    broken = replace(truth, objects=replace(truth.objects, masks=masks))
+    with pytest.raises(DataError, match=rf"annotation {truth.objects.ids[0]} has no mask"):
+        evaluate(broken, detections(found, truth), "mask")
+
+
+@pytest.mark.parametrize("kind", ["box", "mask"])
+def test_weights_are_repeated_images(kind: Any) -> None:
+    """What the bootstrap relies on: an image of weight 2 is the image twice, one of weight 0 is
+    not there. Scores are equal across images; within one, the order of copies would decide."""
+    content, found = crowded(1)
+    rank: dict[Any, int] = {}
+    for detection in found:
+        key = (detection["image_id"], detection["category_id"])
+        rank[key] = rank.get(key, 0) + 1
+        detection["score"] = 1 - rank[key] / 256
+    if kind == "mask":
+        content, found = with_masks(content, found, 1)
+    truth = annotations(content)
+    result = evaluate(truth, detections(found, truth), kind)
+    for weights in draws(len(truth.images))[:3].astype(int):
+        ids = truth.images.ids.tolist()
+        copies = [(100 * id + c, id) for id, n in zip(ids, weights, strict=True) for c in range(n)]
+        again = {
+            **content,
+            "images": [{"id": new, "width": 170, "height": 170} for new, _ in sorted(copies)],
+            "annotations": numbered(
+                {**o, "image_id": new}
+                for new, old in copies
+                for o in content["annotations"]
+                if o["image_id"] == old
+            ),
+        }
+        results = [
+            {**d, "image_id": new} for new, old in copies for d in found if d["image_id"] == old
+        ]
+        repeated = annotations(again)
+        expected = evaluate(repeated, detections(results, repeated), kind).once
+        weighted = result.scores(weights)
+        assert (weighted.precision == expected.precision).all()
+        assert all((weighted.recall[n] == expected.recall[n]).all() for n in expected.recall)
+        assert list(weighted.figures().values()) == reference(again, results, kind).stats.tolist()
+
+
+def numbered(objects: Any) -> list[Any]:
+    return [{**o, "id": number} for number, o in enumerate(objects, 1)]
