@@ -7,10 +7,10 @@ import pytest
 import torch
 from pycocotools import mask as coco
 
-from tasks.contract import Note, Term
+from tasks.contract import Term
 from tasks.detection.model import Detector
 from tests.tasks.detection import mask_rcnn
-from tests.tasks.detection.batches import batch, detector, plain, staged, take
+from tests.tasks.detection.batches import batch, detector, plain, staged
 
 SIZE = (96, 128)
 ALL = 100_000

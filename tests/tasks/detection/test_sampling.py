@@ -18,7 +18,13 @@ def test_counts_are_mmdets() -> None:
     """Many and few of either kind, none at all, and shares that are no whole numbers."""
     module = openmmlab.load("mmdet.models.task_modules.samplers.random_sampler")
     result = openmmlab.load("mmdet.models.task_modules.assigners.assign_result").AssignResult
-    for positives, negatives, neither in ((30, 200, 5), (3, 200, 5), (30, 4, 0), (0, 9, 9), (9, 0, 0)):
+    for positives, negatives, neither in (
+        (30, 200, 5),
+        (3, 200, 5),
+        (30, 4, 0),
+        (0, 9, 9),
+        (9, 0, 0),
+    ):
         kinds = [1] * positives + [0] * negatives + [-1] * neither
         assigned = torch.tensor(kinds)[torch.randperm(len(kinds), generator=torch.Generator())]
         for count, share in ((16, 0.25), (33, 0.5), (500, 0.5)):
