@@ -29,6 +29,16 @@ def test_a_factor_is_for_the_parameters_whose_names_end_so(tmp_path: Path) -> No
     assert set(before) > {f"backbone.{name}" for name in PLAIN}
 
 
+@pytest.mark.parametrize(("rule", "decayed"), [("simmim", False), ("vitdet", True)])
+def test_whether_a_heads_bias_decays_is_the_rules_to_say(
+    rule: str, decayed: bool, tmp_path: Path
+) -> None:
+    """detectron2 spares none of ViTDet's; most codes spare all vectors."""
+    recipe = resolve(toy.options(tmp_path, f"optimizer.layer_rule={rule}"))
+    places = placements(toy.ToyModel(toy.ToyEncoder(5)), recipe)
+    assert places["head.bias"].decays is decayed and places["head.weight"].decays
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
