@@ -1,4 +1,4 @@
-"""The detector against mmdet's own Mask R-CNN with the same weights, and what it owes the engine."""
+"""The detector against mmdet's own Mask R-CNN of the same weights, and what the engine asks."""
 
 from typing import Any
 
