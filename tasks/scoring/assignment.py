@@ -81,7 +81,7 @@ def assign(pairs: Pairs, group: Ints, wanted: Bools, crowd: Bools, ids: Ints) ->
         wanted: (A, G) whether an object counts in an area range. crowd: (G,) whether it may be
             taken again and again, ids: (G,).
     """
-    levels = np.searchsorted(np.minimum(THRESHOLDS, 1 - 1e-10), pairs.value, side="right")
+    levels = np.searchsorted(THRESHOLDS, pairs.value, side="right")
     pairs, levels = pairs.take(levels > 0), levels[levels > 0]
     order = _preference(pairs)
     detected, objects = pairs.detected[order], pairs.objects[order]

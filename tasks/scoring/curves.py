@@ -150,7 +150,7 @@ class Curves:
         # Precision only matters at true positives: between, it falls. One more for empty ends.
         sharp = np.append((total[1:] - before[hits.curve]) / (every + _EPS), 0.0)
         shape = (ranges, thresholds, classes, len(RECALLS))
-        needed = np.broadcast_to(_needed(objects)[:, None], shape).reshape(-1, len(RECALLS))
+        needed = np.broadcast_to(needed_hits(objects)[:, None], shape).reshape(-1, len(RECALLS))
         reached = needed <= (total[hits.first[1:]] - before)[:, None]
         last = len(sharp) - 1
         # The true positive that makes a count: of those without weight, a later one overwrites.
@@ -217,12 +217,12 @@ def _sums(values: Any) -> Ints:
     return total
 
 
-def _needed(objects: Ints) -> Ints:
+def needed_hits(objects: Ints) -> Ints:
     """(..., 101) true positives at which recall reaches each of `RECALLS`, as float64 has it."""
     count = np.maximum(objects, 1)[..., None].astype(float)
     least = np.floor(RECALLS * count)
     # The product may be one bit off: the quotient decides.
-    least += (least / count < RECALLS).astype(float) + ((least + 1) / count < RECALLS)
+    least += least / count < RECALLS
     needed: Ints = np.maximum(least, 1).astype(np.int64)
     return needed
 

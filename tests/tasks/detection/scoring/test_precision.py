@@ -139,6 +139,27 @@ def test_id_zero_is_never_found() -> None:
         ] == pytest.approx(expected)
 
 
+def test_of_two_that_overlap_alike_the_later_is_taken() -> None:
+    """And so the second detection, which lies on the later one, finds nothing."""
+    boxes = [[0.0, 0.0, 10.0, 10.0], [4.0, 0.0, 10.0, 10.0]]
+    content = {
+        "images": [{"id": 1, "width": 99, "height": 99}],
+        "annotations": numbered(
+            {"image_id": 1, "category_id": 1, "bbox": box, "area": 100.0, "iscrowd": 0}
+            for box in boxes
+        ),
+        "categories": [{"id": 1, "name": "a"}],
+    }
+    found = [
+        {"image_id": 1, "category_id": 1, "bbox": box, "score": score}
+        for box, score in (([2.0, 0.0, 10.0, 10.0], 0.9), (boxes[1], 0.8))
+    ]
+    assert_same(content, found, "box")
+    truth = annotations(content)
+    ranking = evaluate(truth, detections(found, truth), "box").matching.ranking
+    assert ranking.count(ranking.found)[0, 0] == 1
+
+
 def test_an_object_without_a_mask() -> None:
     content, found = with_masks(*crowded(0), 0)
     truth = annotations(content)
