@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
-from torch.utils.data import default_collate
 
 from harness.engine import collective
 from harness.engine.fit import quiet_lightning, trainer, workers
-from harness.engine.order import Chosen, Feed, Items
+from harness.engine.order import Chosen, Feed, Items, collate
 from harness.engine.surroundings import device_name
 from harness.features.key import FeatureKey, Origin
 from harness.features.size import Shapes, required_bytes, shard_length, shown
 from harness.features.store import Store
-from tasks.contract import TaskDataset
+from tasks.contract import Ragged, TaskDataset
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +34,9 @@ if TYPE_CHECKING:
 
 SHARD = 256
 """Samples that are computed by one process and kept together; an interruption loses one shard."""
+
+REMEMBERED = 2**30
+"""Bytes of items that a process remembers: dense truth of a large data set does not fit."""
 
 PASSING = "features"
 """Where they lie beside the record while a run lasts that is to leave none in the cache."""
@@ -118,23 +120,32 @@ def remembered(
 
 
 class Remembered(TaskDataset):
-    """A data set whose items are read once and then remembered, without their image but with the
-    features of it as `features`. Nothing is augmented."""
+    """A data set whose items are read once and then remembered, as far as `REMEMBERED` goes,
+    without their image but with the features of it as `features`. Nothing is augmented."""
 
     def __init__(self, dataset: TaskDataset, features: FeatureSet) -> None:
         self.dataset, self.features, self.info = dataset, features, dataset.info
         self._items: dict[int, dict[str, Any]] = {}
+        self._bytes = 0
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
-        if index not in self._items:
+        item = self._items.get(index)
+        if item is None:
             item = self.dataset.item(index, None)
             del item["image"]
-            self._items[index] = item
+            self._bytes += sum(_size(value) for value in item.values())
+            if self._bytes <= REMEMBERED:
+                self._items[index] = item
         row = self.features.rows([index])
-        return self._items[index] | {"features": {name: f[0] for name, f in row.items()}}
+        return item | {"features": {name: f[0] for name, f in row.items()}}
+
+
+def _size(value: Any) -> int:
+    held = value.values if isinstance(value, Ragged) else value
+    return int(getattr(held, "nbytes", 0))
 
 
 class _Extraction(LightningModule):
@@ -223,7 +234,7 @@ def _beside(backbone: Backbone) -> str:
 
 def _shapes(model: TaskModel, dataset: TaskDataset, training: bool) -> Shapes:
     """Names and shapes of the features of one sample."""
-    batch = default_collate([dataset.item(0, None) | {"index": 0}])
+    batch = collate([dataset.item(0, None) | {"index": 0}])
     with torch.inference_mode():
         found = model.features(batch, training)
     return {name: tuple(value.shape[1:]) for name, value in found.items()}

@@ -18,6 +18,7 @@ from harness.features import feature_set
 from harness.features.feature_set import FeatureSet
 from harness.options import RunOptions
 from results import Record
+from results.predictions import read_columns
 from tasks.classification.probing import ClassificationProbe
 from tasks.contract import RecipeError
 from tasks.model import TaskModel
@@ -217,6 +218,25 @@ def test_pose_trains_on_kept_features_as_on_images(
     ]
     assert len(losses[0]) == 6
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)
+
+
+def test_depth_trains_on_kept_features_as_on_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its items have parts of uneven length; one takes 68 kB, so that one is remembered here."""
+    monkeypatch.setattr(features, "REMEMBERED", 100_000)
+    counted = Counted(monkeypatch)
+    sets = ("augmentation.flip=0", "head.type=multiscale", "train.steps=6", "data.limit=4")
+    kept = run(options(tmp_path / "kept", *sets, task="depth"), QUIET)
+    assert counted.images == 4 + 4
+    plain = run(options(tmp_path / "plain", *sets, "features.cache=false", task="depth"), QUIET)
+    assert counted.images == 8
+    assert plain.cell == kept.cell
+    for name in ("RMSE", "AbsRel", "SILog"):
+        assert kept.metrics[name].value == pytest.approx(plain.metrics[name].value, rel=1e-4)
+    tables = [read_columns(path) for path in sorted(tmp_path.rglob("dynamics.parquet"))]
+    assert tables[0]["name"] == tables[1]["name"]
+    assert tables[0]["value"] == pytest.approx(tables[1]["value"], rel=1e-4)
 
 
 def test_augmented_pose_computes_its_features_at_every_visit(
