@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MASK_SCALE = 2
 """Cells of the mask head's output a cell of its input."""
 
+
 @dataclass(frozen=True)
 class Sampled:
     """The regions of one image that are trained on, positive ones first.

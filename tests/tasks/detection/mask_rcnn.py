@@ -22,10 +22,9 @@ class Below(nn.Module):
 def build(model: Detector, everything: int) -> Any:
     """`everything`: as many anchors and regions are trained on, at most."""
     openmmlab.load("mmdet.models")
+    from mmdet.registry import MODELS
     from mmengine.config import ConfigDict
     from mmengine.registry import DefaultScope
-
-    from mmdet.registry import MODELS
 
     with DefaultScope.overwrite_default_scope("mmdet"):
         built = MODELS.build(ConfigDict(_config(model, everything)))
@@ -186,10 +185,9 @@ def _config(model: Detector, everything: int) -> dict[str, Any]:
 
 def samples(batch: dict[str, Any]) -> list[Any]:
     """A batch as mmdet's records."""
-    from mmengine.structures import InstanceData
-
     from mmdet.structures import DetDataSample
     from mmdet.structures.mask import BitmapMasks
+    from mmengine.structures import InstanceData
 
     canvas = tuple(batch["image"].shape[-2:])
     found = []
