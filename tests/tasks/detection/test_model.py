@@ -39,7 +39,7 @@ def values(model: Detector, given: dict[str, Any]) -> dict[str, torch.Tensor]:
 def test_losses_and_gradients_are_mmdets(name: str, masks: bool) -> None:
     """With every anchor and region trained on, so that nothing is left to chance."""
     model = built(name, masks).train()
-    reference = mask_rcnn.build(model, ALL).train()
+    reference = mask_rcnn.build(model).train()
     given = batch(SIZE, (3, 0, 2), masks)
     ours = values(model, given)
     theirs = mask_rcnn.totals(reference.loss(model.images(given), mask_rcnn.samples(given)))
@@ -62,7 +62,7 @@ def test_losses_and_gradients_are_mmdets(name: str, masks: bool) -> None:
 @torch.no_grad()
 def test_predictions_are_mmdets(name: str, masks: bool) -> None:
     model = built(name, masks).eval()
-    reference = mask_rcnn.build(model, ALL).eval()
+    reference = mask_rcnn.build(model).eval()
     given = batch(SIZE, (3, 0, 2), masks)
     rows = model.predict(given)
     expected = reference.predict(model.images(given), mask_rcnn.samples(given), rescale=True)
