@@ -257,6 +257,20 @@ def test_splits_with_other_classes_are_refused(tmp_path: Path) -> None:
         opened(tmp_path, "test")
 
 
+def test_a_split_without_masks_beside_training_with_some_is_refused(tmp_path: Path) -> None:
+    """Its loss could not be measured as that of training is."""
+    path = miniature.folder(tmp_path) / "annotations/instances_val.json"
+    content = json.loads(path.read_text())
+    for entry in content["annotations"]:
+        del entry["segmentation"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"instances_val.json has no masks, .*data.masks=false"):
+        opened(tmp_path, "selection")
+    assert not opened(tmp_path, "selection", masks=False).info.model["masks"]
+    path.write_text(json.dumps(content | {"annotations": []}))
+    assert len(opened(tmp_path, "selection")) == 4
+
+
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no folder of shared data")
 def test_kangaroos_and_raccoons_have_boxes_only() -> None:
     counts = {"training": (182, 240), "selection": (36, 52), "test": (54, 70)}
