@@ -73,9 +73,11 @@ class RegionProposals(nn.Module):
         )
 
     def _anchors(self, sizes: list[tuple[int, ...]], device: torch.device) -> list[Tensor]:
-        # They are always the same, and their making waits for a GPU.
+        # They are always the same, and their making waits for a GPU. Those of a prediction are used
+        # in training again.
         if self._grid[0] != (sizes, device):
-            made = self.head.prior_generator.grid_priors(sizes, device=device)
+            with torch.inference_mode(False):
+                made = self.head.prior_generator.grid_priors(sizes, device=device)
             self._grid = (sizes, device), made
         return self._grid[1]
 
@@ -115,7 +117,8 @@ class RegionProposals(nn.Module):
     def propose(self, scored: Scored, extent: Tensor) -> list[Proposals]:
         """The best boxes of each image inside `extent` (B, 2) height, width, without near
         doubles of the same level."""
-        before = self.recipe.proposals_before if self.training else self._before_test
+        rpn = self.recipe
+        before = rpn.proposals_before if self.training else rpn.proposals_before_test
         scores, boxes, numbers, levels = [], [], [], []
         first = 0
         for level, anchors in enumerate(scored.anchors):
@@ -129,10 +132,6 @@ class RegionProposals(nn.Module):
         inside = torch.cat(boxes, 1).minimum(extent.flip(1).repeat(1, 2)[:, None]).clamp(min=0)
         columns = (torch.cat(each, 1) for each in (scores, numbers, levels))
         return [self._apart(*image) for image in zip(inside, *columns, strict=True)]
-
-    @property
-    def _before_test(self) -> int:
-        return self.recipe.proposals_before_test
 
     def _decode(self, anchors: Tensor, deltas: Tensor) -> Tensor:
         decoded: Tensor = self.head.bbox_coder.decode(anchors.flatten(0, 1), deltas.flatten(0, 1))

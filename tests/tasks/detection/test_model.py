@@ -9,6 +9,7 @@ from pycocotools import mask as coco
 
 from tasks.contract import Note, Term
 from tasks.detection.model import Detector
+from tasks.detection.parts.pooling import pool
 from tests.tasks.detection import mask_rcnn
 from tests.tasks.detection.batches import batch, detector, info, plain, recipe, staged, take
 
@@ -252,3 +253,30 @@ def test_names_leave_the_process_as_it_was() -> None:
     before = dict(DefaultScope._instance_dict)
     detector(plain(SIZE))
     assert dict(DefaultScope._instance_dict) == before
+
+
+def test_training_goes_on_after_a_prediction() -> None:
+    """What is kept from under inference mode does not stand in the way of gradients."""
+    model = detector(plain(SIZE)).eval()
+    with torch.inference_mode():
+        model.predict(batch(SIZE))
+    model.train()
+    torch.stack(list(values(model, batch(SIZE)).values())).sum().backward()
+
+
+def test_half_precision_keeps_the_place_of_regions() -> None:
+    """In bfloat16 a coordinate of 100 pixels has steps of half a pixel."""
+    model = detector(plain(SIZE), noise=0.01).train()
+    given = batch(SIZE)
+    whole = values(model, given)
+    with torch.autocast("cpu", torch.bfloat16):
+        half = values(model, given)
+        maps = [each.bfloat16() for each in model.maps(given)]
+        rois = torch.tensor([[0, 33.3, 20.2, 101.7, 90.1]])
+        pooled = pool(maps, rois, model.recipe.neck.strides, 7)
+    exact = pool([each.float() for each in maps], rois, model.recipe.neck.strides, 7)
+    torch.testing.assert_close(pooled, exact, rtol=1e-6, atol=1e-6)
+    torch.stack(list(half.values())).sum().backward()
+    for name, value in whole.items():
+        assert half[name].dtype == torch.float32
+        assert abs(float((half[name] / value).detach()) - 1) < 0.2, name
