@@ -205,8 +205,11 @@ class Console:
 
 
 def measured(metric: Measured) -> str:
-    """A metric in one line: value, sampling error, direction, number of samples."""
-    if metric.n == 0:
+    """A metric in one line: value, sampling error, direction, number of samples.
+
+    Without samples it is not defined, NaN or COCO's -1; nothing counted may be a result, too.
+    """
+    if metric.n == 0 and not metric.value >= 0:
         return "not defined  n=0"
     arrow = {"higher": "↑", "lower": "↓"}[metric.better]
     error = "" if metric.error is None else f" ± {metric.error:.4f}"

@@ -203,8 +203,8 @@ class PredictionsRecipe(Section):
 
     keep: Literal["float32", "uint16", "valid"] = Field(
         "uint16",
-        description="every pixel as predicted; every pixel rounded to a 65535th of the "
-        "largest depth, before it is measured; as predicted, but only where the truth counts",
+        description="every pixel as predicted; every pixel rounded to a 65535th of the largest "
+        "depth, before it is measured; as predicted, but only where the truth counts",
     )
 
 

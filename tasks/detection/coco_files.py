@@ -38,13 +38,17 @@ def parse(content: Any, name: str, data: DetectionData) -> Annotations:
     """
     mending = Mending(name, data.repair)
     names, category_ids = categories(content, mending)
-    images = _images(_section(content, "images", mending), mending)
-    entries = _section(content, "annotations", mending)
-    with_masks = data.masks and any(entry.get("segmentation") for entry in entries)
-    reader = _Reader(images, category_ids, with_masks, mending)
+    images = _images(section(content, "images", mending), mending)
+    entries = section(content, "annotations", mending)
+    reader = _Reader(images, category_ids, data.masks and has_masks(entries), mending)
     for entry in entries:
         reader.read(entry)
     return Annotations(images, reader.objects(), names, category_ids, mending.counts)
+
+
+def has_masks(entries: list[Any]) -> bool:
+    """Whether any annotation of a file has a mask: then all need one."""
+    return any(entry.get("segmentation") for entry in entries)
 
 
 def categories(content: Any, mending: Mending) -> tuple[tuple[str, ...], Ints]:
@@ -54,7 +58,7 @@ def categories(content: Any, mending: Mending) -> tuple[tuple[str, ...], Ints]:
         DataError: naming the first one that is wrong.
     """
     names: dict[int, str] = {}
-    for entry in _section(content, "categories", mending):
+    for entry in section(content, "categories", mending):
         number, name = entry["id"], entry.get("name")
         if not isinstance(name, str) or not name.strip() or not name.isprintable():
             raise mending.refusal(f"category {number} has no `name` that can be printed")
@@ -77,8 +81,12 @@ def categories(content: Any, mending: Mending) -> tuple[tuple[str, ...], Ints]:
     return tuple(names[number] for number in ids), np.array(ids, np.int64)
 
 
-def _section(content: Any, name: str, mending: Mending) -> list[Any]:
-    """A list of the file, every entry of which has an id."""
+def section(content: Any, name: str, mending: Mending) -> list[Any]:
+    """A list of the file, every entry of which has an id.
+
+    Raises:
+        DataError: naming what is missing.
+    """
     entries = content.get(name) if isinstance(content, Mapping) else None
     if not isinstance(entries, list):
         raise mending.refusal(f"no COCO file, the list `{name}` is missing")

@@ -162,6 +162,9 @@ class DetectionDataset(TaskDataset):
         masks = None
         if self.info.model["masks"]:
             masks = tuple(rle for rle in objects.masks if rle is not None)
+            if len(masks) < len(objects):
+                number = self.annotations.images.ids[index]
+                raise DataError(f"image {number} has an object without a mask, others have one")
         return View(self.image(index), boxes, masks, objects.category, objects.crowd)
 
     @cached_property

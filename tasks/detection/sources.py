@@ -128,7 +128,7 @@ def open_source(data: DetectionData, split: Split) -> Source:
         annotations = coco_files.parse(read_json(path), str(path), data)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     if data.name == "folder":
-        _compare_classes(annotations, path, expected.paths(data.root, "training")[0], data)
+        _compare(annotations, path, expected.paths(data.root, "training")[0], data)
     annotations = _with_files(annotations, folder, Mending(str(path), data.repair))
     if data.held_out is not None and split != "test":
         held = held_out(annotations.images.ids, data.held_out, data.held_out_seed)
@@ -144,16 +144,24 @@ def layout(data: DetectionData) -> Layout:
     return Layout(data.name, files.model_dump(), folders.model_dump(), others)
 
 
-def _compare_classes(found: Annotations, path: Path, training: Path, data: DetectionData) -> None:
-    """Check that a file of a split has the classes of the training file, in the same order."""
+def _compare(found: Annotations, path: Path, training: Path, data: DetectionData) -> None:
+    """Check that a file of a split has the classes of the training file, in the same order, and
+    masks where that one has them."""
     if path == training or not training.is_file():
         return
-    mending = Mending(str(training), data.repair)
-    names, _ = coco_files.categories(read_json(training), mending)
+    content, mending = read_json(training), Mending(str(training), data.repair)
+    names, _ = coco_files.categories(content, mending)
     if names != found.categories:
         raise DataError(
             f"{path} has the categories {', '.join(found.categories)}, {training} has "
             f"{', '.join(names)}: list the same ones, with the same ids, in both"
+        )
+    boxes_only = len(found.objects) > 0 and len(found.objects.masks) == 0
+    entries = coco_files.section(content, "annotations", mending)
+    if data.masks and boxes_only and coco_files.has_masks(entries):
+        raise DataError(
+            f"{path} has no masks, {training} has: give them in both, or take --set "
+            "data.masks=false for boxes only"
         )
 
 

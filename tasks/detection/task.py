@@ -29,6 +29,9 @@ Loss: of the proposals, classes (rpn_class) and boxes (rpn_box); of the second s
 Images: brought onto a canvas of the input's size without changing their shape; the rest of it has
   the mean colour. Augmentation as in Swin's and ViTDet's recipes; masks, boxes and crowd flags move
   along.
+Data: an object that is not to be found counts for nothing and is not trained on: COCO's crowd
+  regions (`iscrowd`), and `difficult` objects of Pascal VOC, which are taken for crowds. Broken
+  annotations are refused, or mended by named rules that the record counts (`data.repair=true`).
 Measured: AP over ten thresholds of box overlap and over classes, and its eleven companions, equal
   to pycocotools; the same of masks; AP by class; after TIDE (Bolya et al. 2020) how much AP each of
   six kinds of error costs: class, location, both, duplicate, background, missed.

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from harness.console import Console, is_main_process
+from harness.console import Console, is_main_process, measured
 from harness.pace import duration
 from tasks.contract import Metric
 
@@ -100,6 +100,15 @@ def test_results_show_direction_error_and_the_primary_metric_first() -> None:
     assert lines[1].split() == ["AP", "*", "0.2500", "±", "0.0125", "↑", "n=7"]
     assert lines[2].split() == ["loss", "0.5000", "↓", "n=7"]
     assert lines[3].split() == ["record", "runs/x"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(-1.0, "not defined  n=0"), (float("nan"), "not defined  n=0"), (0.0, "0.0000 ↓  n=0")],
+)
+def test_nothing_counted_may_be_a_result(value: float, words: str) -> None:
+    """Such as no error of a kind, which costs nothing."""
+    assert measured(Metric(value, None, 0, "lower")) == words
 
 
 def test_results_go_where_they_were_asked_for() -> None:

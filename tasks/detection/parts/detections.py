@@ -117,10 +117,10 @@ def paste(mask: Tensor, box: Tensor, size: tuple[int, int], threshold: float) ->
     """
     found = np.zeros(size, np.uint8, order="F")
     x1, y1, x2, y2 = box.tolist()
-    if x2 <= x1 or y2 <= y1:
-        return found
     left, top = max(int(np.floor(x1)) - 1, 0), max(int(np.floor(y1)) - 1, 0)
     right, bottom = min(int(np.ceil(x2)) + 1, size[1]), min(int(np.ceil(y2)) + 1, size[0])
+    if x2 <= x1 or y2 <= y1 or right <= left or bottom <= top:
+        return found
     x = (torch.arange(left, right, dtype=torch.float32) + 0.5 - box[0]) / (box[2] - box[0]) * 2 - 1
     y = (torch.arange(top, bottom, dtype=torch.float32) + 0.5 - box[1]) / (box[3] - box[1]) * 2 - 1
     grid = torch.stack((x.expand(len(y), -1), y[:, None].expand(-1, len(x))), -1)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tasks.contract import Term
+from tasks.contract import DataError, Term
 from tasks.detection.parts import sampling
 from tasks.detection.parts.objects import Truth, assign
 from tasks.openmmlab.operators import roi_align
@@ -126,8 +126,13 @@ def box_losses(scores: Tensor, deltas: Tensor, goal: Targets, coder: Any) -> dic
 
 
 def mask_loss(logits: Tensor, goal: Targets) -> Term:
-    """Cross-entropy a cell of the masks (P, classes, m, m) of the positive regions' own classes."""
-    assert goal.masks is not None
+    """Cross-entropy a cell of the masks (P, classes, m, m) of the positive regions' own classes.
+
+    Raises:
+        DataError: the images have no masks, unlike those that the network was made for.
+    """
+    if goal.masks is None:
+        raise DataError("no masks, where training has some: take --set data.masks=false for boxes")
     own = logits[torch.arange(len(logits), device=logits.device), goal.labels[goal.positive]]
     entropy = functional.binary_cross_entropy_with_logits(own, goal.masks, reduction="sum")
     return Term(entropy, _at_least_some(entropy.new_tensor(own.numel())))

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from tasks import openmmlab
 from tasks.detection.model import Detector
 from tasks.detection.parts.norm import MapNorm
-from tests.tasks.detection.batches import CLASSES
+from tasks.detection.recipe import RoiRecipe, RpnRecipe
 
 
 class Below(nn.Module):
@@ -19,15 +19,15 @@ class Below(nn.Module):
         super().__init__()
 
 
-def build(model: Detector, everything: int) -> Any:
-    """`everything`: as many anchors and regions are trained on, at most."""
+def build(model: Detector) -> Any:
+    """A detector of mmdet's with every weight of `model`'s heads, and its encoder itself."""
     openmmlab.load("mmdet.models")
     from mmdet.registry import MODELS
     from mmengine.config import ConfigDict
     from mmengine.registry import DefaultScope
 
     with DefaultScope.overwrite_default_scope("mmdet"):
-        built = MODELS.build(ConfigDict(_config(model, everything)))
+        built = MODELS.build(ConfigDict(_config(model)))
     fpn = model.recipe.neck.type == "fpn"
     object.__setattr__(built, "extract_feat", lambda images: _maps(model, built, images, fpn))
     pairs = [("rpn.head", built.rpn_head), ("box_head", built.roi_head.bbox_head)]
@@ -48,7 +48,7 @@ def _maps(model: Detector, built: Any, images: Tensor, fpn: bool) -> tuple[Tenso
     return tuple(built.neck(normed))
 
 
-def _config(model: Detector, everything: int) -> dict[str, Any]:
+def _config(model: Detector) -> dict[str, Any]:
     recipe = model.recipe
     strides = list(recipe.neck.strides)
     channels = recipe.neck.channels
@@ -66,13 +66,13 @@ def _config(model: Detector, everything: int) -> dict[str, Any]:
             "ignore_iof_thr": -1,
         }
 
-    def sampler(own: bool) -> dict[str, Any]:
+    def sampler(of: RpnRecipe | RoiRecipe) -> dict[str, Any]:
         return {
             "type": "RandomSampler",
-            "num": everything,
-            "pos_fraction": 0.5,
+            "num": of.sampled,
+            "pos_fraction": of.positive_share,
             "neg_pos_ub": -1,
-            "add_gt_as_proposals": own,
+            "add_gt_as_proposals": of is roi,
         }
 
     def proposals(before: int) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _config(model: Detector, everything: int) -> dict[str, Any]:
             "num_convs": roi.mask_convolutions,
             "in_channels": channels,
             "conv_out_channels": roi.mask_width,
-            "num_classes": CLASSES,
+            "num_classes": model.classes,
             "norm_cfg": norm,
         },
     }
@@ -141,7 +141,7 @@ def _config(model: Detector, everything: int) -> dict[str, Any]:
                 "conv_out_channels": channels,
                 "fc_out_channels": roi.width,
                 "roi_feat_size": roi.box_size,
-                "num_classes": CLASSES,
+                "num_classes": model.classes,
                 "norm_cfg": norm,
                 "bbox_coder": {
                     "type": "DeltaXYWHBBoxCoder",
@@ -157,7 +157,7 @@ def _config(model: Detector, everything: int) -> dict[str, Any]:
         "train_cfg": {
             "rpn": {
                 "assigner": assigner(rpn.positive_iou, rpn.negative_iou, rpn.min_positive_iou),
-                "sampler": sampler(own=False),
+                "sampler": sampler(rpn),
                 "allowed_border": -1,
                 "pos_weight": -1,
                 "debug": False,
@@ -165,7 +165,7 @@ def _config(model: Detector, everything: int) -> dict[str, Any]:
             "rpn_proposal": proposals(rpn.proposals_before),
             "rcnn": {
                 "assigner": assigner(roi.positive_iou, roi.positive_iou, roi.positive_iou),
-                "sampler": sampler(own=True),
+                "sampler": sampler(roi),
                 "mask_size": 2 * roi.mask_size,
                 "pos_weight": -1,
                 "debug": False,

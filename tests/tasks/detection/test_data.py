@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,16 @@ def test_shapes_and_types_of_a_sample(tmp_path: Path) -> None:
     assert empty["boxes"].values.shape == (0, 4) and empty["masks"].values.shape == (0, 64, 64)
     assert empty["labels"].values.shape == (0,) and empty["crowd"].values.shape == (0, 4)
     assert "masks" not in opened(tmp_path, masks=False).item(1, None)
+
+
+def test_an_object_without_a_mask_among_others_is_refused(tmp_path: Path) -> None:
+    """Left out alone, the masks after it would belong to other boxes."""
+    dataset = opened(miniature.folder(tmp_path))
+    objects = dataset.annotations.objects
+    masks = tuple(None if row == 1 else mask for row, mask in enumerate(objects.masks))
+    dataset.annotations = replace(dataset.annotations, objects=replace(objects, masks=masks))
+    with pytest.raises(DataError, match="image 3 has an object without a mask"):
+        dataset.item(0, None)
 
 
 def test_boxes_and_masks_of_a_sample_lie_where_they_are_annotated(tmp_path: Path) -> None:
@@ -244,6 +255,20 @@ def test_splits_with_other_classes_are_refused(tmp_path: Path) -> None:
     opened(tmp_path)
     with pytest.raises(DataError, match=r"instances_test.json has the categories bear, cat, apple"):
         opened(tmp_path, "test")
+
+
+def test_a_split_without_masks_beside_training_with_some_is_refused(tmp_path: Path) -> None:
+    """Its loss could not be measured as that of training is."""
+    path = miniature.folder(tmp_path) / "annotations/instances_val.json"
+    content = json.loads(path.read_text())
+    for entry in content["annotations"]:
+        del entry["segmentation"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=r"instances_val.json has no masks, .*data.masks=false"):
+        opened(tmp_path, "selection")
+    assert not opened(tmp_path, "selection", masks=False).info.model["masks"]
+    path.write_text(json.dumps(content | {"annotations": []}))
+    assert len(opened(tmp_path, "selection")) == 4
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="no folder of shared data")

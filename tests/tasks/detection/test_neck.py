@@ -109,7 +109,8 @@ def test_fpn_norms_each_map_and_takes_the_last_of_equal_stride() -> None:
     built = pyramid.FeaturePyramid(neck, infos)
     assert built.taken == [1, 2, 4]
     built.initialise(torch.Generator().manual_seed(0))
-    maps = tuple(torch.randn(1, c, 64 // s, 64 // s) for c, s in infos)
+    drawn = torch.Generator().manual_seed(1)
+    maps = tuple(100 * torch.randn(1, c, 64 // s, 64 // s, generator=drawn) for c, s in infos)
     found = built(maps)
     assert [each.shape[-1] for each in found] == [16, 8, 4, 2]
     scaled = built(tuple(7 * each + 3 for each in maps))

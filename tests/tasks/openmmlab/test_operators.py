@@ -1,4 +1,4 @@
-"""The served operators against slow float64 definitions, forward and backward."""
+"""The served operators against torchvision and slow float64 definitions, forward and backward."""
 
 import math
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torchvision import ops
 
 from tasks.contract import DependencyError
 from tasks.openmmlab import operators
@@ -64,6 +65,7 @@ def test_roi_align(samples: int, aligned: bool) -> None:
     for function in (
         lambda m: layer(m, rois),
         lambda m: operators.roi_align(m, rois, size, scale, samples, "avg", aligned),
+        lambda m: ops.roi_align(m, rois, size, scale, samples or -1, aligned),
         lambda m: slow_roi_align(m, rois, size, scale, samples, aligned),
     ):
         maps = given.clone().requires_grad_()
@@ -72,9 +74,9 @@ def test_roi_align(samples: int, aligned: bool) -> None:
         assert maps.grad is not None
         outputs.append(output.detach())
         gradients.append(maps.grad)
-    for other in (0, 1):
-        torch.testing.assert_close(outputs[other], outputs[2], rtol=0, atol=1e-10)
-        torch.testing.assert_close(gradients[other], gradients[2], rtol=0, atol=1e-10)
+    for other in (0, 1, 2):
+        torch.testing.assert_close(outputs[other], outputs[3], rtol=0, atol=1e-10)
+        torch.testing.assert_close(gradients[other], gradients[3], rtol=0, atol=1e-10)
 
 
 def test_roi_align_of_nothing() -> None:
@@ -114,18 +116,24 @@ def test_nms() -> None:
     expected = slow_nms(boxes, scores, 0.3, torch.zeros_like(classes))
     assert len(expected) < 50
     dets, kept = operators.nms(boxes, scores, 0.3)
-    assert kept.tolist() == expected
+    assert kept.tolist() == expected == ops.nms(boxes, scores, 0.3).tolist()
     torch.testing.assert_close(dets, torch.cat((boxes[kept], scores[kept, None]), 1))
     _, some = operators.nms(boxes, scores, 0.3, score_threshold=0.5, max_num=4)
     high = [i for i in expected if scores[i] > 0.5]
     assert some.tolist() == high[:4]
 
 
-def test_nms_passes_gradients_to_what_it_keeps() -> None:
-    boxes, scores, _ = boxes_of(1)
+@pytest.mark.parametrize("batched", [False, True])
+def test_nms_passes_gradients_to_what_it_keeps(batched: bool) -> None:
+    boxes, scores, classes = boxes_of(1)
     boxes.requires_grad_()
     scores.requires_grad_()
-    dets, kept = operators.nms(boxes, scores, 0.3)
+    if batched:
+        dets, kept = operators.batched_nms(boxes, scores, classes, {"iou_threshold": 0.3})
+        assert kept.tolist() == ops.batched_nms(boxes, scores, classes, 0.3).tolist()
+    else:
+        dets, kept = operators.nms(boxes, scores, 0.3)
+    assert 0 < len(kept) < len(boxes)
     dets.sum().backward()
     expected = torch.zeros(len(boxes)).double()
     expected[kept] = 1
@@ -156,11 +164,14 @@ def test_batched_nms_without_settings_sorts() -> None:
 
 @pytest.mark.parametrize("settings", [None, {"type": "nms", "iou_threshold": 0.5}])
 def test_suppression_of_nothing(settings: dict[str, Any] | None) -> None:
-    none = torch.zeros(0, 4), torch.zeros(0)
-    dets, kept = operators.batched_nms(*none, torch.zeros(0, dtype=torch.int64), settings)
-    assert dets.shape == (0, 5) and kept.shape == (0,)
-    dets, kept = operators.nms(*none, 0.5)
-    assert dets.shape == (0, 5) and kept.shape == (0,)
+    none = torch.zeros(0, 4, requires_grad=True), torch.zeros(0, requires_grad=True)
+    for dets, kept in (
+        operators.batched_nms(*none, torch.zeros(0, dtype=torch.int64), settings),
+        operators.nms(*none, 0.5),
+    ):
+        assert dets.shape == (0, 5) and kept.shape == (0,)
+        found = torch.autograd.grad(dets.sum(), none)
+        assert [each.shape for each in found] == [(0, 4), (0,)]
 
 
 def test_what_is_not_served_refuses_when_built() -> None:
