@@ -81,7 +81,10 @@ class Maps:
 
     def rows(self, predictions: list[Map], keep: Keep) -> list[dict[str, Any]]:
         return [
-            {"sample": k, "depth": storage.pack(p, keep, self.recipe.measure, self.masks[k])}
+            {
+                "sample": k,
+                "depth": storage.pack(p, keep, self.recipe.measure.max_depth, self.masks[k]),
+            }
             for k, p in enumerate(predictions)
         ]
 

@@ -33,18 +33,24 @@ def fit(recipe: DepthRecipe, backbone: Backbone) -> tuple[DepthRecipe, tuple[str
         RecipeError: test images that the windows do not fit into.
     """
     stride = backbone.feature_info[-1].stride
-    sized, notes = _rounded(recipe, stride)
+    sized, notes = _rounded(_reaching(recipe), stride)
     _require_windows(sized)
     if recipe.head.type != "deconvolution":
         return sized, notes
     filters = _filters(recipe.head.filters, doublings(stride) - BILINEAR)
-    if filters == recipe.head.filters:
+    if filters == sized.head.filters:
         return sized, notes
     head = sized.head.model_copy(update={"filters": filters})
     note = (
         f"head: {len(filters)} deconvolutions {list(filters)}, since the map's stride is {stride}"
     )
     return sized.model_copy(update={"head": head}), (*notes, note)
+
+
+def _reaching(recipe: DepthRecipe) -> DepthRecipe:
+    """With the network's range written out: another one may be measured later."""
+    head = recipe.head.model_copy(update={"reach": recipe.reach})
+    return recipe.model_copy(update={"head": head})
 
 
 def doublings(stride: int) -> int:

@@ -151,12 +151,12 @@ def rows(
     batch: dict[str, Any], depth: Tensor, recipe: DepthRecipe, number: float = float("nan")
 ) -> list[Row]:
     """One row a sample: depth (B,1,h,w) in metres, bilinearly brought to the size at which is
-    measured and capped at the largest depth, as bytes; `number` is one depth for the whole image,
-    if there is one."""
+    measured and capped at the largest depth, of the network or measured, as bytes; `number` is one
+    depth for the whole image, if there is one."""
     from tasks.depth import storage
 
     found = []
-    cap = recipe.measure.max_depth
+    cap = max(recipe.reach[1], recipe.measure.max_depth)
     sizes = batch["truth_size"].tolist()
     for sample, (height, width), bits, each in zip(
         batch["index"].tolist(), sizes, batch["valid"], depth, strict=True
@@ -165,7 +165,7 @@ def rows(
         at_truth = resized(each[None], (height, width))[0, 0].clamp(max=cap).float().cpu().numpy()
         flat = np.unpackbits(bits.cpu().numpy(), count=height * width)
         valid = flat.astype(bool).reshape(height, width)
-        packed = storage.pack(at_truth, recipe.predictions.keep, recipe.measure, valid)
+        packed = storage.pack(at_truth, recipe.predictions.keep, cap, valid)
         found.append(
             {
                 "sample": sample,

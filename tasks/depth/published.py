@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from backbones.errors import LoadError
 from backbones.keys import assign
 from tasks.contract import DataInfo, Published
+from tasks.depth.protocol import name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,6 +44,12 @@ FIGURES = {
 }
 """Data set and size -> the table in the README of SwinTransformer/MIM-Depth-Estimation."""
 
+PROTOCOLS = {
+    "nyuv2": "654 images, crop nyu_eigen, 0.001-10 m",
+    "kitti": "652 images, crop kitti_garg, 0.001-80 m",
+}
+"""Data set -> the protocol of its figures, as `protocol.name` has it."""
+
 NOTES = {
     "nyuv2": (
         "published: README of SwinTransformer/MIM-Depth-Estimation; its column abs_rel looks like "
@@ -56,8 +63,8 @@ _FIRST_CONVOLUTION = "decoder.conv_layers.0.weight"
 
 
 def recipe_of(recipe: DepthRecipe, tensors: Mapping[str, Tensor]) -> DepthRecipe:
-    """The recipe with the sizes of a file's head. The largest depth is in no tensor: it stays
-    `measure.max_depth`.
+    """The recipe with the sizes of a file's head. The largest depth is in no tensor: it stays that
+    of `head.reach`.
 
     Args:
         recipe: of the data set that the model was trained for.
@@ -121,4 +128,18 @@ def open_model(checkpoint: Path, recipe: DepthRecipe) -> Published:
     load_head(model, backbone.kept)
     size = SIZES.get(backbone.feature_info[0].channels, "")
     figures = FIGURES.get((recipe.data.name, size), {})
-    return Published(model, recipe, figures, NOTES[recipe.data.name] if figures else ())
+    if not figures:
+        return Published(model, recipe, {})
+    if other := _otherwise(recipe):
+        return Published(model, recipe, {}, (f"no published figures beside ours: {other}",))
+    return Published(model, recipe, figures, NOTES[recipe.data.name])
+
+
+def _otherwise(recipe: DepthRecipe) -> str:
+    """What is measured otherwise than the published figures were; empty if nothing is known."""
+    data, measured = recipe.data, name(recipe.measure)
+    if measured != PROTOCOLS[data.name]:
+        return f"they are of `{PROTOCOLS[data.name]}`, not of `{measured}`"
+    if data.partial or data.limit is not None:
+        return "they are of all the published images"
+    return ""

@@ -106,6 +106,18 @@ class HeadRecipe(Section):
     channels: Count = Field(128, description="of the layers after it")
     bins: Count = Field(256, description="linear, multiscale: depths among which is averaged")
     init_std: Positive = Field(1e-3, description="deconvolution: of all weights; others: torch's")
+    reach: tuple[Positive, Positive] | None = Field(
+        None,
+        description="nearest and farthest depth of the network in metres, whatever range is "
+        "measured later; that of `measure` at training where left out",
+    )
+
+    @field_validator("reach")
+    @classmethod
+    def _ordered(cls, found: tuple[float, float] | None) -> tuple[float, float] | None:
+        if found is not None and found[0] >= found[1]:
+            raise ValueError("the nearest depth comes first")
+        return found
 
 
 class LossRecipe(Section):
@@ -191,8 +203,8 @@ class PredictionsRecipe(Section):
 
     keep: Literal["float32", "uint16", "valid"] = Field(
         "uint16",
-        description="every pixel as predicted; every pixel rounded to max_depth/65535, before it "
-        "is measured; as predicted, but only where the truth counts",
+        description="every pixel as predicted; every pixel rounded to a 65535th of the largest "
+        "depth, before it is measured; as predicted, but only where the truth counts",
     )
 
 
@@ -210,6 +222,11 @@ class DepthRecipe(TaskRecipe):
     augmentation: AugmentationRecipe = AugmentationRecipe.model_validate({})
     test: TestRecipe = TestRecipe.model_validate({})
     predictions: PredictionsRecipe = PredictionsRecipe.model_validate({})
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """The nearest and the farthest depth of the network in metres."""
+        return self.head.reach or (self.measure.min_depth, self.measure.max_depth)
 
     @model_validator(mode="after")
     def _range(self) -> Self:

@@ -13,8 +13,6 @@ from tasks.contract import DataError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from tasks.depth.recipe import MeasureRecipe
-
     Map = NDArray[np.float32]
     Mask = NDArray[np.bool_]
     Words = NDArray[np.unsignedinteger[Any]]
@@ -29,10 +27,10 @@ _LEVELS = 65535
 _FLOAT, _SHORT = np.dtype("<u4"), np.dtype("<u2")
 
 
-def pack(depth: Map, keep: Keep, measure: MeasureRecipe, valid: Mask) -> bytes:
+def pack(depth: Map, keep: Keep, cap: float, valid: Mask) -> bytes:
     """A map as bytes.
 
-    `float32`: every pixel, exactly. `uint16`: every pixel rounded to steps of max_depth / 65535,
+    `float32`: every pixel, exactly. `uint16`: every pixel rounded to steps of cap / 65535,
     those above 0 to one step at least, so that they keep a logarithm. `valid`: exactly, but only
     the pixels of the mask. Each number is stored as the difference to what its neighbours on the
     left and above let expect (of floats their bits are taken as whole numbers), then byte planes,
@@ -41,16 +39,16 @@ def pack(depth: Map, keep: Keep, measure: MeasureRecipe, valid: Mask) -> bytes:
     Args:
         depth: (h,w) metres.
         keep: what is stored.
-        measure: whose `max_depth` is the end of `uint16`.
+        cap: the end of `uint16`, metres.
         valid: (h,w) where the truth counts.
 
     Raises:
-        DataError: under `uint16` a pixel that is negative, above `max_depth`, or no number.
+        DataError: under `uint16` a pixel that is negative, above `cap`, or no number.
     """
     depth = np.ascontiguousarray(depth, "<f4")
     step, check = 0.0, 0
     if keep == "uint16":
-        step = measure.max_depth / _LEVELS
+        step = cap / _LEVELS
         words: Words = _steps(depth, step)
     elif keep == "valid":
         words, check = depth[valid].view(_FLOAT)[None], _checksum(valid)
@@ -105,8 +103,8 @@ def _steps(depth: Map, step: float) -> Words:
     wrong = int((~((depth >= 0) & (steps <= _LEVELS))).sum())
     if wrong:
         raise DataError(
-            f"{wrong} of {depth.size} predicted pixels are negative, above max_depth or no number, "
-            "which `predictions.keep=uint16` cannot store; set it to float32"
+            f"{wrong} of {depth.size} predicted pixels are negative, above {step * _LEVELS:g} m "
+            "or no number, which `predictions.keep=uint16` cannot store; set it to float32"
         )
     words: Words = np.maximum(steps, depth > 0).astype(_SHORT)
     return words

@@ -21,8 +21,7 @@ SEVERAL = ("dpt", "multiscale")
 def build(recipe: DepthRecipe, infos: tuple[FeatureInfo, ...]) -> Head:
     """The head of a recipe that was fitted to the encoder, for maps of these channels and strides,
     finest first; not initialised."""
-    head, measure = recipe.head, recipe.measure
-    nearest, farthest = measure.min_depth, measure.max_depth
+    head, (nearest, farthest) = recipe.head, recipe.reach
     if head.type == "deconvolution":
         return DeconvolutionHead(infos[-1], head.filters, head.channels, farthest, head.init_std)
     if head.type == "dpt":

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from tasks.contract import DataError
 from tasks.depth.sources import lists
 from tasks.depth.sources.files import Listings
 from tasks.depth.sources.lists import Line
-from tasks.depth.sources.placing import MissingError, parent, place
+from tasks.depth.sources.placing import NO_TRUTH, MissingError, parent, place
 from tasks.names import printable
 
 if TYPE_CHECKING:
@@ -194,10 +194,21 @@ def listing(root: Path, data: DepthData, split: Split) -> Listing | None:
             lines.sort()  # With a list as without one.
         if split != "selection" and not data.partial:
             _complete(lines, part, split, published.title)
+        # That BTS's list has none for 45 of KITTI's test images is part of the publication.
+        listed = [line for line in lines if line.depth is not None]
         folders = (part.images, part.depths)
-        return place(lines, Listings(root), folders, published.sequence, data.missing_truth)
+        found = place(listed, Listings(root), folders, published.sequence, data.missing_truth)
+        return _counting(found, len(lines) - len(listed))
     except MissingError as error:
         raise MissingError(f"{published.title}: {error}; {how_to_get(published)}") from None
+
+
+def _counting(found: Listing, unlisted: int) -> Listing:
+    """With the images that are listed without a depth map among what was left out."""
+    if not unlisted:
+        return found
+    count = found.skipped.get(NO_TRUTH, 0) + unlisted
+    return replace(found, skipped=found.skipped | {NO_TRUTH: count})
 
 
 def _lines(root: Path, part: Part, given: str | None) -> Sequence[Line]:

@@ -51,7 +51,9 @@ class Maps:
     def row(self, sample: int, prediction: Map, number: float = float("nan")) -> dict[str, Any]:
         recipe = self.recipe
         counted = mask(self.truths[sample], recipe.measure)
-        packed = storage.pack(prediction, recipe.predictions.keep, recipe.measure, counted)
+        packed = storage.pack(
+            prediction, recipe.predictions.keep, recipe.measure.max_depth, counted
+        )
         return {"sample": sample, "depth": packed, "number": number}
 
 

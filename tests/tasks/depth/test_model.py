@@ -17,10 +17,10 @@ import backbones
 import tasks.depth
 from harness.engine import optimizer
 from tasks.contract import RecipeError
-from tasks.depth import levels
+from tasks.depth import levels, storage
 from tasks.depth.fitting import fit
 from tasks.depth.losses import silog
-from tasks.depth.model import DepthModel, MeanDepth
+from tasks.depth.model import DepthModel, MeanDepth, rows
 from tests.backbones.stages import FIXTURES, small
 from tests.backbones.test_backbones_stage_layers import ours
 from tests.tasks.depth.networks import (
@@ -157,29 +157,50 @@ def test_flip(test: dict[str, Any]) -> None:
 def test_rows(packed: list[tuple[Any, ...]]) -> None:
     """Depth at the size at which is measured, and the pixels that count there."""
     built, given = model(), batch(truth=((64, 64), (50, 90)))
-    rows = built.predict(given)
-    assert [(r["sample"], r["height"], r["width"], r["depth"]) for r in rows] == [
+    found = built.predict(given)
+    assert [(r["sample"], r["height"], r["width"], r["depth"]) for r in found] == [
         (7, 64, 64, b"\1"),
         (8, 50, 90, b"\2"),
     ]
-    assert all(np.isnan(row["number"]) for row in rows)
+    assert all(np.isnan(row["number"]) for row in found)
     estimate = built.estimate(given["image"] / 255)
     assert np.array_equal(packed[0][0], estimate[0, 0].numpy()), "no resampling without need"
     enlarged = functional.interpolate(estimate[1:], (50, 90), mode="bilinear")[0, 0]
     np.testing.assert_allclose(packed[1][0], enlarged.numpy(), rtol=1e-6)
-    for (depth, keep, measure, valid), bits in zip(packed, given["valid"], strict=True):
+    for (depth, keep, cap, valid), bits in zip(packed, given["valid"], strict=True):
         assert depth.dtype == np.float32
-        assert (keep, measure) == ("uint16", built.recipe.measure)
+        assert (keep, cap) == ("uint16", 10)
         assert valid.shape == depth.shape
         assert valid.dtype == bool
         assert np.array_equal(np.packbits(valid), bits.numpy())
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("kind", HEADS)
+@pytest.mark.parametrize("far", [5.0, 80.0])
+def test_another_range_is_measured_of_the_same_network(kind: str, far: float) -> None:
+    """What the recipe leaves open is decided when the network is made, and written out."""
+    made = model(head={"type": kind})
+    assert made.recipe.head.reach == (1e-3, 10)
+    measure = made.recipe.measure.model_copy(update={"min_depth": 1.0, "max_depth": far})
+    later = DepthModel(plain(), made.recipe.model_copy(update={"measure": measure}), INFO).eval()
+    later.load_state_dict(made.state_dict())
+    assert torch.equal(later.depth(images() / 255), made.depth(images() / 255))
+
+
+def test_depths_above_the_measured_range_are_kept() -> None:
+    """Whoever measures up to 5 m must know that 8 m was predicted."""
+    given = recipe(head={"reach": (1e-3, 10)}, measure={"max_depth": 5})
+    stored = rows(batch(truth=((3, 4), (6, 8))), torch.full((2, 1, 3, 4), 8.0), given)
+    for row in stored:
+        np.testing.assert_allclose(storage.unpack(row["depth"]), 8, atol=1e-4)
+
+
 def test_constant(packed: list[tuple[Any, ...]]) -> None:
     mean = np.arange(12, dtype=np.float32).reshape(3, 4)
     control = MeanDepth(mean, 2.5, recipe())
-    rows = control.predict(batch(truth=((3, 4), (6, 8))))
-    assert [row["number"] for row in rows] == [2.5, 2.5]
+    found = control.predict(batch(truth=((3, 4), (6, 8))))
+    assert [row["number"] for row in found] == [2.5, 2.5]
     assert np.array_equal(packed[0][0], mean.clip(max=10)), "11 m lie beyond the cap"
     twice = functional.interpolate(torch.from_numpy(mean)[None, None], (6, 8), mode="bilinear")
     np.testing.assert_allclose(packed[1][0], twice[0, 0].numpy().clip(max=10))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +11,9 @@ import torch
 from torch import Tensor
 
 import backbones
+from harness import recipes
+from harness.options import RunOptions
+from tasks.contract import Published
 from tasks.depth import published
 from tasks.depth.model import DepthModel
 from tests.backbones.stages import checkpoint, outputs
@@ -86,6 +91,32 @@ def test_account_of_the_file() -> None:
 def test_files_without_a_depth_decoder() -> None:
     with pytest.raises(backbones.LoadError, match="has no depth to keep"):
         backbones.load(checkpoint("simmim_swinv2"), keep=("depth",))
+
+
+@pytest.mark.parametrize("name", ["nyuv2", "kitti"])
+def test_figures_stand_beside_their_own_protocol_alone(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file whose size is taken for that of a published one."""
+    monkeypatch.setattr(published, "SIZES", {8: "base"})
+    sets = ("backbone.input_size=[96, 96]", "backbone.window_size=[6, 6, 6, 3]", "test.size=null")
+    options = RunOptions(task="depth", scale="paper", dataset=name, data_root=FILE.parent)
+
+    def opened(*more: str) -> Published:
+        given = recipes.resolve(replace(options, sets=(*sets, "test.windows=1", *more)))
+        return published.open_model(FILE, given)
+
+    assert opened().figures == published.FIGURES[name, "base"]
+    for change, said in (
+        ("measure.crop=none", "they are of `.* images, crop .* m`, not of `.*no crop"),
+        ("measure.max_depth=5", "m`, not of `.*-5 m`"),
+        ("data.limit=10", "all the published images"),
+        ("data.partial=true", "all the published images"),
+    ):
+        found = opened(change)
+        assert found.figures == {}
+        assert re.search(said, found.notes[0])
+        assert found.model.recipe.reach[1] == {"nyuv2": 10, "kitti": 80}[name]
 
 
 def test_sizes_are_read_off() -> None:
