@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tasks.contract import DataError, DataInfo, Ragged, Split, TaskDataset
+from tasks.detection.annotations import Packed
 from tasks.detection.augmentation import View, augment, check, place
 from tasks.detection.masks import Masks
 from tasks.detection.sources import LICENCES, Source, open_source
@@ -58,7 +59,8 @@ class DetectionDataset(TaskDataset):
         rows = rows[: data.limit]
         self._rows: Ints = rows
         self.annotations: Annotations = found.of_images(rows)
-        masks = len(found.objects.masks) > 0
+        # Packed ones stay so where of the split's images none has an object.
+        masks = isinstance(found.objects.masks, Packed) or len(found.objects.masks) > 0
         parts = [split, str(data.masks), str(data.repair), str(data.held_out_seed)]
         parts += [self.source.digest(rows), *map(str, self.annotations.images.ids.tolist())]
         self.info = DataInfo(

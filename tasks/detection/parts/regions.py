@@ -129,12 +129,13 @@ def mask_loss(logits: Tensor, goal: Targets) -> Term:
     """Cross-entropy a cell of the masks (P, classes, m, m) of the positive regions' own classes.
 
     Raises:
-        DataError: the images have no masks, unlike those that the network was made for.
+        DataError: objects have no masks, unlike those that the network was made for.
     """
-    if goal.masks is None:
+    if goal.masks is None and len(goal.positive):
         raise DataError("no masks, where training has some: take --set data.masks=false for boxes")
     own = logits[torch.arange(len(logits), device=logits.device), goal.labels[goal.positive]]
-    entropy = functional.binary_cross_entropy_with_logits(own, goal.masks, reduction="sum")
+    wanted = torch.zeros_like(own) if goal.masks is None else goal.masks
+    entropy = functional.binary_cross_entropy_with_logits(own, wanted, reduction="sum")
     return Term(entropy, _at_least_some(entropy.new_tensor(own.numel())))
 
 

@@ -257,6 +257,18 @@ def test_splits_with_other_classes_are_refused(tmp_path: Path) -> None:
         opened(tmp_path, "test")
 
 
+def test_a_split_without_objects_has_the_masks_of_its_file(tmp_path: Path) -> None:
+    """Such as a share of the training images that is held out."""
+    miniature.coco(tmp_path)
+    seeds = (
+        opened(tmp_path, "selection", name="coco", held_out=0.02, held_out_seed=s)
+        for s in range(40)
+    )
+    empty = next(d for d in seeds if len(d.annotations.objects) == 0)
+    assert empty.info.model["masks"]
+    assert empty.item(0, None)["masks"].values.shape == (0, 64, 64)
+
+
 def test_a_split_without_masks_beside_training_with_some_is_refused(tmp_path: Path) -> None:
     """Its loss could not be measured as that of training is."""
     path = miniature.folder(tmp_path) / "annotations/instances_val.json"

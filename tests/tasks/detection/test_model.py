@@ -7,7 +7,7 @@ import pytest
 import torch
 from pycocotools import mask as coco
 
-from tasks.contract import Note, Term
+from tasks.contract import DataError, Note, Term
 from tasks.detection.model import Detector
 from tasks.detection.parts.pooling import pool
 from tests.tasks.detection import mask_rcnn
@@ -172,6 +172,15 @@ def test_batch_without_objects() -> None:
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             assert parameter.grad is not None and parameter.grad.isfinite().all(), name
+
+
+@torch.no_grad()
+def test_masks_may_be_missing_where_nothing_has_one() -> None:
+    """Of held-out images whose file has no objects at all."""
+    model = detector(plain(SIZE)).eval()
+    assert noted(model, batch(SIZE, (0, 0), masks=False))["mask"].total == 0
+    with pytest.raises(DataError, match=r"no masks, where training has some: .*data.masks=false"):
+        model.loss(batch(SIZE, masks=False))
 
 
 @torch.no_grad()
