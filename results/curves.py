@@ -48,9 +48,17 @@ class Curve:
         return fsum(weighed) / fsum(within)
 
     def reaches(self, level: float) -> float | None:
-        """The share of the training after which it first lies at or below `level`, if ever."""
-        found = (e for e, value in zip(self.ends, self.values, strict=True) if value <= level)
-        return next(found, None)
+        """The share of the training after which it first comes down to `level`, if ever.
+
+        A curve that begins below it has to have been above: losses of boxes begin near 0, when
+        there are hardly any boxes to be learned. One that never was above it is there at once.
+        """
+        above = False
+        for end, value in zip(self.ends, self.values, strict=True):
+            if above and value <= level:
+                return end
+            above = above or value > level
+        return None if above else self.ends[0]
 
 
 @dataclass(frozen=True)

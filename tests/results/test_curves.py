@@ -54,6 +54,20 @@ def test_the_lower_curve_reaches_the_other_end_and_not_conversely() -> None:
     assert term.b_reaches.runs == (None,) and term.b_reaches.share is None
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ((3.0, 2.0, 1.0, 0.5), 0.75),
+        ((0.1, 2.0, 3.0, 0.9), 1.0),
+        ((0.1, 2.0, 3.0, 2.0), None),
+        ((0.1, 0.2, 0.3, 0.2), 0.25),
+        ((1.5, 1.0, 2.0, 0.5), 0.5),
+    ],
+)
+def test_a_level_is_reached_from_above(values: tuple[float, ...], expected: float | None) -> None:
+    assert curves.Curve((0.25, 0.5, 0.75, 1.0), values).reaches(1.0) == expected
+
+
 def test_intervals_are_over_paired_seeds() -> None:
     a = [table(100, 10, loss=lambda t, k=k: falling(t) + k) for k in (0.0, 0.5, 0.1)]
     b = [table(100, 10, loss=lambda t, k=k: late(t) + k) for k in (0.0, 0.5, 0.1)]
