@@ -76,7 +76,10 @@ class Depth(Task):
     def variant(self, recipe: DepthRecipe) -> str:
         from tasks.depth.protocol import name
 
-        return name(recipe.measure)
+        measure = recipe.measure
+        if recipe.data.partial and measure.split:
+            measure = measure.model_copy(update={"split": f"not the {measure.split}"})
+        return name(measure)
 
     def evaluate(self, rows: list[Row], dataset: DepthDataset) -> Evaluation:
         from tasks.depth.metrics import evaluate
