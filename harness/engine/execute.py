@@ -93,6 +93,8 @@ def execute(
     if features.kept(plan, model) and training.fixed:
         training = features.remembered(plan, model, training, signals, console)
         test = features.remembered(plan, model, test, signals, console)
+    elif features.kept(plan, model):
+        console.note("features are computed at every visit: the recipe's augmentation moves images")
     if start is None or start["step"] < plan.stop:
         steps = fit(plan, model, training, start, attached, signals, console)
     else:
