@@ -36,6 +36,7 @@ COUNTS: dict[str, dict[str, Counts]] = {
     },
     "tiny": {
         "pose": Counts("scene", (128, 128), {"training": 1024, "selection": 192, "test": 256}),
+        "detection": Counts("scene", (192, 192), {"training": 1024, "selection": 192, "test": 256}),
         "classification": Counts(
             "fine", (128, 128), {"training": 1440, "selection": 360, "test": 1080}
         ),
@@ -47,8 +48,8 @@ COUNTS: dict[str, dict[str, Counts]] = {
         ),
     },
 }
-"""By scale and task, as in the recipes; contrastive pre-training reads what `pretraining` does; at
-`paper`, runs read the published data sets instead."""
+"""By scale and task, as in the recipes; depth, at `smoke` detection too, reads what `pose` does, and
+contrastive pre-training what `pretraining` does; at `paper`, runs read the published data sets."""
 
 
 def prepare_all(

@@ -53,7 +53,7 @@ def test_eight_images_are_over_fitted(tmp_path: Path) -> None:
         "optimizer.layer_decay": 0.9,
         "schedule.warmup": 10,
         "train.batch_size": 8,
-        "train.steps": 120,
+        "train.steps": 240,
     }
     root = world_as_folder(tmp_path / "data", 8)
     words = ["--scale", "smoke", "--dataset", "folder", "--data-root", str(root)]

@@ -13,7 +13,7 @@ from harness.console import Console
 from harness.engine.plan import make
 from harness.options import RunOptions
 from harness.recipes import load_resolved
-from tasks.contract import TaskDataset
+from tasks.contract import Ragged, TaskDataset
 
 TASKS = [name for name, target in plugins.TASKS.items() if target.startswith("tasks.")]
 
@@ -28,7 +28,11 @@ def training(name: str) -> TaskDataset:
 def contents(dataset: TaskDataset) -> list[bytes]:
     """What tells the samples apart: all that an item holds."""
     items = (dataset.item(index, np.random.default_rng(0)) for index in range(len(dataset)))
-    return [b"".join(np.asarray(item[key]).tobytes() for key in sorted(item)) for item in items]
+    return [b"".join(_bytes(item[key]) for key in sorted(item)) for item in items]
+
+
+def _bytes(value: Any) -> bytes:
+    return np.asarray(value.values if isinstance(value, Ragged) else value).tobytes()
 
 
 @pytest.mark.parametrize("name", TASKS)
