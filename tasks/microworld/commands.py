@@ -48,7 +48,7 @@ COUNTS: dict[str, dict[str, Counts]] = {
         ),
     },
 }
-"""By scale and task, as in the recipes; depth, at `smoke` detection too, reads what `pose` does, and
+"""By scale and task, as in the recipes; depth, and at `smoke` detection, reads what `pose` does,
 contrastive pre-training what `pretraining` does; at `paper`, runs read the published data sets."""
 
 

@@ -46,7 +46,7 @@ def test_eight_images_are_over_fitted(tmp_path: Path) -> None:
         "backbone.input_size": [128, 128],
         "data.unit": 1000,
         "train.batch_size": 8,
-        "train.steps": 200,
+        "train.steps": 300,
     }
     root = world_as_folder(tmp_path / "data", 8)
     words = ["--dataset", "folder", "--data-root", str(root), "--backbone", "simmim"]
