@@ -27,10 +27,11 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
-def finished(name: str, folder: Path, *sets: str) -> Record:
-    """Run pose at scale smoke, few scenes and steps, with a new encoder read back from its file."""
+def finished(name: str, folder: Path, *sets: str, task: str = "pose") -> Record:
+    """Run a task at scale smoke, few scenes and steps, with a new encoder read from its file."""
     options = RunOptions(
         backbone=str(saved(name, folder)),
+        task=task,
         scale="smoke",
         output=folder / "runs",
         sets=("data.count.training=24", "data.count.selection=8", "data.count.test=8", *sets),
