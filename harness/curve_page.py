@@ -24,7 +24,7 @@ def page(found: Curves) -> Image:
     names = list(dict.fromkeys(term.name for term in found.terms))
     columns, rows = min(_COLUMNS, len(names)), -(-len(names) // _COLUMNS)
     size = (columns * (_WIDTH + 0.6), rows * (_HEIGHT + 0.6) + 0.1)
-    title = f"{found.a} (solid, blue) and {found.b} (dashed, vermilion), seeds {_listed(found)}"
+    title = f"{found.a} (solid, blue) and {found.b} (dashed, vermilion), seeds {found.listed}"
     notes = (
         "Lines: means over equal parts of the training; dots: held-out samples, without gradient.",
         "Faint: single seeds. Across: share of the training.",
@@ -68,7 +68,3 @@ def _mean(curves: tuple[Curve, ...]) -> Curve:
 
     columns = zip(*(curve.values for curve in curves), strict=True)
     return Curve(curves[0].ends, tuple(sum(column) / len(column) for column in columns))
-
-
-def _listed(found: Curves) -> str:
-    return ", ".join(map(str, found.seeds))

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness import plugins
 from harness.errors import UserError
 from harness.scores import place_of
 from results import Record, curves, predictions
 from results.statistics import Interval
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 NAME = "dynamics.parquet"
 Ratios = dict[str, tuple[Interval, Interval, Interval]]
@@ -37,6 +34,11 @@ class Curves:
     terms: list[curves.Term]
     ratios: Ratios
 
+    @property
+    def listed(self) -> str:
+        """The seeds, in words."""
+        return ", ".join(map(str, self.seeds))
+
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         terms = [
@@ -44,8 +46,8 @@ class Curves:
                 "split": term.split,
                 "name": term.name,
                 "areas": {span: _bounds(each) for span, each in term.areas.items()},
-                "a_reaches_final_of_b": asdict(term.a_reaches),
-                "b_reaches_final_of_a": asdict(term.b_reaches),
+                "a_reaches_final_of_b": _reach(term.a_reaches),
+                "b_reaches_final_of_a": _reach(term.b_reaches),
             }
             for term in self.terms
         ]
@@ -73,14 +75,6 @@ def between(a: str, b: str, groups: dict[str, tuple[Record, ...]], output: Path)
     return Curves(a, b, tuple(record.seed for record in groups[a]), found, ratios)
 
 
-def draw(found: Curves) -> Image:
-    """A page with a panel a term: the mean over seeds, training as a line and held-out samples as
-    dots, each seed behind it."""
-    from harness.curve_page import page
-
-    return page(found)
-
-
 def _table(record: Record, output: Path) -> dict[str, Sequence[Any]]:
     place = place_of(record, output)
     if NAME not in record.files:
@@ -91,6 +85,10 @@ def _table(record: Record, output: Path) -> dict[str, Sequence[Any]]:
     if place is None:
         raise UserError(f"cell {record.cell[:12]} does not lie below `{output}` (--output)")
     return dict(predictions.read_columns(place.parent / NAME, record.files[NAME]))
+
+
+def _reach(found: curves.Reach | None) -> dict[str, Any] | None:
+    return None if found is None else asdict(found)
 
 
 def _bounds(each: tuple[Interval, Interval, Interval]) -> dict[str, Any]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness import reopening
+from harness import png, reopening
 from harness.errors import UserError
 from harness.scores import place_of
 from results import Record
@@ -49,7 +48,7 @@ def draw(
         place = _place(record, output)
         # Runs that are compared have the same test data.
         opened = opened or reopening.test_data(record, place, data_root)
-        path = folder / f"{_plain(right)}-right-{_plain(wrong)}-wrong.png"
+        path = folder / f"{png.stem(right)}-right-{png.stem(wrong)}-wrong.png"
         _draw(reopening.rows(record, place), samples[:SHOWN], opened, path)
         written.append(path)
     return written
@@ -74,8 +73,6 @@ def _draw(
 
     task, dataset = opened
     by_sample = {int(row["sample"]): row for row in rows}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part.png")
     # A task's picture has one line of samples, and no more than so many.
     found = [by_sample[sample] for sample in samples]
     strips = [task.draw(found[k:][:PICTURED], dataset) for k in range(0, len(found), PICTURED)]
@@ -84,10 +81,4 @@ def _draw(
     for strip in strips:
         sheet.paste(strip, (0, top))
         top += strip.height
-    sheet.save(beside)
-    beside.replace(path)
-
-
-def _plain(name: str) -> str:
-    """The name as a part of a file's."""
-    return re.sub(r"[^\w.@-]+", "_", name)
+    png.write(sheet, path)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import results
-from harness import plugins, recipes
+from harness import plugins, png, recipes, reopening
 from harness.console import totals
 from harness.engine import state, surroundings
 from harness.errors import UserError
@@ -89,13 +89,12 @@ def evaluate(
         recipe = recipes.resolve(replace(options, scale=options.scale or "paper"))
         found = task.published(checkpoint, recipe)
     else:
-        found = _own(task, *record, options, encoder)
+        found = _own(task, record, checkpoint, options, encoder)
     console.note(f"model: {checkpoint}")
     with console.phase(f"prepare {found.recipe.data.name}", None, "samples") as advance:
         task.prepare(found.recipe, totals(advance))
     dataset = task.dataset(found.recipe, "test")
-    if len(dataset) == 0:
-        raise DataError(f"the test split of `{found.recipe.data.name}` has no samples")
+    _require_what_was_trained(record, dataset)
     about = _about(checkpoint, task, found.recipe, dataset)
     folder = options.output / task.name / about["evaluation"][:12]
     with Signals() as signals:
@@ -107,51 +106,67 @@ def evaluate(
     return measured
 
 
-def _record_of(checkpoint: Path) -> tuple[Record, Path] | None:
-    """The record of one of our runs, and its folder; None of any other file."""
-    if checkpoint.is_dir():
-        checkpoint = checkpoint / RECORD
-    if not checkpoint.exists():
-        raise UserError(f"there is no `{checkpoint}`: give a model's file, or the folder of a run")
-    if checkpoint.name != RECORD:
-        return None
-    record = results.read(checkpoint)
-    if record.status != "finished":
-        raise UserError(f"the run of `{checkpoint}` is {record.status}: finish it first")
-    return record, checkpoint.parent
+def _file(checkpoint: Path) -> Path:
+    """A run's record, or a published model's file."""
+    return checkpoint / RECORD if checkpoint.is_dir() else checkpoint
+
+
+def _record_of(checkpoint: Path) -> Record | None:
+    """The record of one of our runs; None of any other file."""
+    file = _file(checkpoint)
+    if not file.exists():
+        raise UserError(f"there is no `{file}`: give a model's file, or the folder of a run")
+    return reopening.finished(file) if file.name == RECORD else None
+
+
+def _require_what_was_trained(record: Record | None, dataset: TaskDataset) -> None:
+    """Refuse test data of other classes or joints than the network's, whose numbers would be taken
+    for one another."""
+    if len(dataset) == 0:
+        raise DataError(f"the test split of `{dataset.info.name}` has no samples")
+    if record is None:
+        return
+    # As JSON has it, where a tuple is a list.
+    there = json.loads(json.dumps(dict(dataset.info.model)))
+    trained = record.data["test"]["model"]
+    if there != trained:
+        keys = sorted(key for key in {*there, *trained} if there.get(key) != trained.get(key))
+        raise DataError(
+            f"`{dataset.info.name}` is other than what the run was trained for, in its "
+            f"{', '.join(keys)}: take data of the same"
+        )
 
 
 def _own(
-    task: Task, record: Record, folder: Path, options: RunOptions, encoder: str | None
+    task: Task, record: Record, checkpoint: Path, options: RunOptions, encoder: str | None
 ) -> Published:
     """A model of ours as it was after its last step."""
     if record.task != task.name:
-        raise UserError(f"`{folder}` is a run of `{record.task}`: give --task {record.task}")
+        raise UserError(f"`{checkpoint}` is a run of `{record.task}`: give --task {record.task}")
     if record.control in ("constant", "untrained") or record.choice is not None:
         what = f"the control {record.control}" if record.control else "a probe"
-        raise UserError(f"`{folder}` is of {what}, which leaves no trained network behind")
-    saved = state.read(folder, record.cell)
+        raise UserError(f"`{checkpoint}` is of {what}, which leaves no trained network behind")
+    saved = state.read(_file(checkpoint).parent, record.cell)
     if saved is None:
-        raise UserError(f"`{folder}` has no {state.NAME}: the trained network is gone")
-    backbone = _encoder(record, encoder)
-    recipe, _ = task.fitted(_with_other_data(task, record, options), backbone)
-    info = DataInfo(**record.data["training"])
-    model = task.model(backbone, recipe, info)
+        raise UserError(f"`{checkpoint}` has no {state.NAME}: the trained network is gone")
+    asked = recipes.load_resolved(task.name, record.recipe)
+    backbone = _encoder(task, record, asked, encoder)
+    trained, _ = task.fitted(asked, backbone)
+    recipe, _ = task.fitted(_with_other_data(task, record, asked, options), backbone)
+    model = task.model(backbone, recipe, DataInfo(**record.data["training"]))
     average = saved["average"]
     model.load_state_dict(saved["model"] if average is None else average["values"])
-    unchanged = recipe == task.fitted(recipes.load_resolved(task.name, record.recipe), backbone)[0]
-    if not unchanged:
+    if recipe != trained:
         return Published(model, recipe, {})
     figures = {name: metric.value for name, metric in record.metrics.items()}
     return Published(model, recipe, figures, (RECORDED,))
 
 
-def _encoder(record: Record, encoder: str | None) -> Backbone:
+def _encoder(task: Task, record: Record, recipe: TaskRecipe, encoder: str | None) -> Backbone:
     """The encoder of a run, as its file has it; the run's parameters take the place of its own."""
     import backbones
 
-    recipe = recipes.load_resolved(record.task, record.recipe)
-    made = plugins.task(record.task).encoder(recipe, record.seed)
+    made = task.encoder(recipe, record.seed)
     if made is not None:
         return made
     name = encoder or str(record.backbone["name"])
@@ -171,12 +186,13 @@ def _encoder(record: Record, encoder: str | None) -> Backbone:
     return found
 
 
-def _with_other_data(task: Task, record: Record, options: RunOptions) -> TaskRecipe:
+def _with_other_data(
+    task: Task, record: Record, recipe: TaskRecipe, options: RunOptions
+) -> TaskRecipe:
     """The run's recipe, or with another data set's sections in it."""
     values = dict(record.recipe)
     if options.dataset not in (None, record.dataset):
-        scale = options.scale or recipes.load_resolved(task.name, record.recipe).scale
-        other = replace(options, sets=(), scale=scale)
+        other = replace(options, sets=(), scale=options.scale or recipe.scale)
         there = recipes.resolve(other).model_dump(mode="json")
         values |= {section: there[section] for section in task.of_data if section in there}
     return recipes.load_resolved(task.name, recipes.overridden(values, options))
@@ -186,7 +202,7 @@ def _about(
     checkpoint: Path, task: Task, recipe: TaskRecipe, dataset: TaskDataset
 ) -> dict[str, Any]:
     """What was measured on what, and a hash of it."""
-    file = checkpoint / RECORD if checkpoint.is_dir() else checkpoint
+    file = _file(checkpoint)
     with file.open("rb") as opened:
         digest = hashlib.file_digest(opened, "sha256").hexdigest()
     about = {
@@ -203,12 +219,9 @@ def _about(
 def _write(found: Evaluated, task: Task, rows: list[Row], dataset: TaskDataset) -> None:
     """Predictions, picture and figures, each whole or not at all."""
     folder = found.folder
-    folder.mkdir(parents=True, exist_ok=True)
     predictions.write_rows(rows, folder / "predictions.parquet")
     predictions.write_columns(found.evaluation.per_sample, folder / "per_sample.parquet")
-    beside = folder / "picture.part.png"
-    task.draw(rows, dataset).save(beside)
-    beside.replace(folder / "picture.png")
+    png.write(task.draw(rows, dataset), folder / "picture.png")
     versions = {"versions": surroundings.versions(), "git_commit": surroundings.git_commit()}
     text = json.dumps(found.as_dict() | versions, indent=2, sort_keys=True)
     results.write_text(folder / "evaluation.json", f"{text}\n")

@@ -16,7 +16,7 @@ from results.files import ResultsError
 from results.statistics import Interval, interval
 
 Tables = Sequence[Mapping[str, Sequence[Any]]]
-"""The columns `split`, `name`, `first`, `last`, `value` of each run, by seed."""
+"""The columns `split`, `name`, `noted`, `first`, `last`, `value` of each run, by seed."""
 
 SPANS: dict[str, tuple[float, float]] = {
     "all": (0.0, 1.0),
@@ -82,15 +82,16 @@ class Term:
         split: `training` or `held_out`.
         curves: of a and of b, by seed.
         areas: span -> areas of a, of b, and the difference a - b.
-        a_reaches, b_reaches: each the other's final value.
+        a_reaches, b_reaches: each the other's final value; None of what is no term of the loss
+            but noted beside them.
     """
 
     split: str
     name: str
     curves: tuple[tuple[Curve, ...], tuple[Curve, ...]]
     areas: dict[str, tuple[Interval, Interval, Interval]]
-    a_reaches: Reach
-    b_reaches: Reach
+    a_reaches: Reach | None
+    b_reaches: Reach | None
 
 
 def terms(a: Tables, b: Tables) -> list[Term]:
@@ -104,8 +105,8 @@ def terms(a: Tables, b: Tables) -> list[Term]:
     """
     names = _names([*a, *b])
     return [
-        _term(split, name, _curves(a, split, name), _curves(b, split, name))
-        for split, name in names
+        _term(split, name, noted, _curves(a, split, name), _curves(b, split, name))
+        for split, name, noted in names
     ]
 
 
@@ -124,12 +125,13 @@ def ratio(
     return _both(*each)
 
 
-def _term(split: str, name: str, a: tuple[Curve, ...], b: tuple[Curve, ...]) -> Term:
+def _term(split: str, name: str, noted: bool, a: tuple[Curve, ...], b: tuple[Curve, ...]) -> Term:
     areas = {
         span: _both([curve.area(span) for curve in a], [curve.area(span) for curve in b])
         for span in SPANS
     }
-    return Term(split, name, (a, b), areas, _reach(a, b), _reach(b, a))
+    reached = (None, None) if noted else (_reach(a, b), _reach(b, a))
+    return Term(split, name, (a, b), areas, *reached)
 
 
 def _reach(curves: Sequence[Curve], others: Sequence[Curve]) -> Reach:
@@ -149,8 +151,10 @@ def _over_seeds(values: Sequence[float]) -> Interval:
     return interval(values, [None] * len(values), [1] * len(values))
 
 
-def _names(tables: Tables) -> list[tuple[str, str]]:
-    found = [list(dict.fromkeys(zip(t["split"], t["name"], strict=True))) for t in tables]
+def _names(tables: Tables) -> list[tuple[str, str, bool]]:
+    found = [
+        list(dict.fromkeys(zip(t["split"], t["name"], t["noted"], strict=True))) for t in tables
+    ]
     for other in found[1:]:
         if other != found[0]:
             differ = sorted(set(other) ^ set(found[0]))

@@ -145,6 +145,7 @@ class DataInfo:
         licence: terms of the data, in a word or two.
         skipped: reason -> number of samples that were left out.
         model: what the model must know (classes, joints, flip pairs ...), JSON-able.
+        facts: what a reader of the record wants to know besides, JSON-able.
     """
 
     name: str
@@ -154,6 +155,7 @@ class DataInfo:
     licence: str
     skipped: dict[str, int] = field(default_factory=dict)
     model: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     def part(self, count: int, sha256: str) -> DataInfo:
         """What a part of it says of itself."""

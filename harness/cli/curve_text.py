@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,10 @@ if TYPE_CHECKING:
 
 def write(found: Curves, folder: Path) -> Path:
     """Draw the curves into a folder; what is there of the same pair is replaced."""
-    from harness.curves import draw
+    from harness import png
+    from harness.curve_page import page
 
-    names = (re.sub(r"[^\w.@-]+", "_", name) for name in (found.a, found.b))
-    path = folder / f"curves-{'-'.join(names)}.png"
-    folder.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".part.png")
-    draw(found).save(beside)
-    beside.replace(path)
-    return path
+    return png.write(page(found), folder / f"curves-{png.stem(found.a)}-{png.stem(found.b)}.png")
 
 
 def text(found: Curves) -> str:
@@ -47,37 +41,31 @@ def text(found: Curves) -> str:
                 _reached(term.b_reaches),
             )
         )
-    parts = [f"terms of the loss, mean over the training; seeds {_listed(found)}", columns(rows)]
+    parts = [f"terms of the loss, mean over the training; seeds {found.listed}", columns(rows)]
     if found.ratios:
         ratios = [("ratio", a, b, f"{a} - {b}")]
         for name, (one, other, difference) in found.ratios.items():
-            ratios.append((name, _plain(one), _plain(other), _signed(difference)))
+            ratios.append((name, _said(one, ".4f"), _said(other, ".4f"), _signed(difference)))
         parts.append(columns(ratios))
     parts.append("in brackets: 95 % interval over seeds; reached: share of the training")
     return "\n\n".join(parts)
 
 
 def _signed(found: Interval) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.mean:+.4f}"
-    return f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
+    return _said(found, "+.4f")
 
 
-def _plain(found: Interval) -> str:
-    if found.low is None or found.high is None:
-        return f"{found.mean:.4f}"
-    return f"{found.mean:.4f} [{found.low:.4f}, {found.high:.4f}]"
+def _said(found: Interval, form: str) -> str:
+    bounds = ""
+    if found.low is not None and found.high is not None:
+        bounds = f" [{found.low:{form}}, {found.high:{form}}]"
+    return f"{found.mean:{form}}{bounds}"
 
 
-def _reached(found: Reach) -> str:
+def _reached(found: Reach | None) -> str:
+    if found is None:
+        return "-"
     reached = [share for share in found.runs if share is not None]
     if found.share is None:
         return "never" if not reached else f"{len(reached)} of {len(found.runs)} runs"
-    bounds = ""
-    if found.share.low is not None and found.share.high is not None:
-        bounds = f" [{found.share.low:.2f}, {found.share.high:.2f}]"
-    return f"{found.share.mean:.2f}{bounds}"
-
-
-def _listed(found: Curves) -> str:
-    return ", ".join(map(str, found.seeds))
+    return _said(found.share, ".2f")

@@ -40,6 +40,7 @@ class Outcome:
         rows: predictions on the test split, by sample.
         curves: a row a training step.
         held_out: a row a time at which the loss of held-out samples was taken.
+        noted: what in these rows is no term of the loss.
         steps: optimiser steps that this process executed.
         train_seconds: time that all steps took, those of interrupted processes included.
         encoder: hashes of the encoder at step 0, of the trainer's and of the file's; None where
@@ -54,6 +55,7 @@ class Outcome:
     encoder: dict[str, str | bool] | None
     choice: dict[str, Any] | None = None
     held_out: list[dict[str, float]] = field(default_factory=list)
+    noted: tuple[str, ...] = ()
 
 
 def execute(
@@ -107,7 +109,13 @@ def execute(
     rows = predict(plan, model, test, signals, console)
     proof = _proof(plan, last["encoder_sha256"], in_file)
     return Outcome(
-        rows, last["curves"], steps, last["seconds"], proof, held_out=last.get("held_out", [])
+        rows,
+        last["curves"],
+        steps,
+        last["seconds"],
+        proof,
+        held_out=last.get("held_out", []),
+        noted=tuple(last.get("noted", ())),
     )
 
 

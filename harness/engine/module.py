@@ -83,7 +83,7 @@ class Training(LightningModule):
         self._read_every = 1
         self._pending: list[tuple[int, Tensor]] = []
         self._terms: list[str] = []
-        self._trained: list[str] = []
+        self._noted: list[str] = [] if state is None else state.get("noted", [])
         self._average: Average | None = None
         if state is not None:
             model.load_state_dict(state["model"])
@@ -132,7 +132,7 @@ class Training(LightningModule):
         terms = self.model.loss(batch | {"batch_key": batch_key(self.seed, self.step)})
         shared = losses.share(terms, [float(self.signals.received == n) for n in HANDLED])
         self._terms = list(terms)
-        self._trained = [name for name, term in terms.items() if not isinstance(term, Note)]
+        self._noted = [name for name, term in terms.items() if isinstance(term, Note)]
         self._pending.append((self.step, torch.cat([shared.noted, shared.flags])))
         return shared.loss
 
@@ -163,7 +163,7 @@ class Training(LightningModule):
             figures = noted.tolist()
             terms = dict(zip(self._terms, figures[: -len(HANDLED)], strict=True))
             came = figures[-len(HANDLED) :]
-            loss = sum(terms[name] for name in self._trained)
+            loss = sum(value for name, value in terms.items() if name not in self._noted)
             if loss != loss or loss in (float("inf"), float("-inf")):
                 raise RunFailed("the loss is not finite", step)
             row = {"step": step, "lr": self.schedule(step), "loss": loss}
@@ -186,6 +186,7 @@ class Training(LightningModule):
             "average": None if self._average is None else self._average.state(),
             "curves": self.curves,
             "held_out": self.held_out_curves,
+            "noted": self._noted,
             "encoder_sha256": self.encoder_sha256,
         }
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import results
-from harness import recipes
+from harness import png, recipes
 from harness.engine import dynamics, surroundings
 from harness.engine.logging import run_id
 from results import Record, predictions
@@ -127,7 +126,8 @@ def write_outputs(plan: Plan, outcome: Outcome, evaluation: Evaluation) -> Files
     if outcome.curves:
         bins = plan.recipe.dynamics.bins
         files["dynamics.parquet"] = predictions.write_columns(
-            dynamics.table(outcome.curves, outcome.held_out, bins), folder / "dynamics.parquet"
+            dynamics.table(outcome.curves, outcome.held_out, outcome.noted, bins),
+            folder / "dynamics.parquet",
         )
     if evaluation.resampled is not None:
         drawn = {"sample": list(range(len(evaluation.resampled)))}
@@ -135,11 +135,5 @@ def write_outputs(plan: Plan, outcome: Outcome, evaluation: Evaluation) -> Files
             drawn | {evaluation.primary: evaluation.resampled}, folder / "resampled.parquet"
         )
     results.write_text(folder / "recipe.yaml", recipes.as_yaml(plan.asked))
-    _write_picture(plan, outcome, folder / "picture.png")
+    png.write(plan.task.draw(outcome.rows, plan.datasets["test"]), folder / "picture.png")
     return files
-
-
-def _write_picture(plan: Plan, outcome: Outcome, path: Path) -> None:
-    beside = path.with_suffix(".part.png")
-    plan.task.draw(outcome.rows, plan.datasets["test"]).save(beside)
-    beside.replace(path)

@@ -36,7 +36,7 @@ pixels are counted. Of more only with `data.missing_truth=count`."""
 class DepthDataset(TaskDataset):
     """One sample an image.
 
-    Truth is metres along the optical axis, 0 where nothing was measured. `info.model["pixels"]` has
+    Truth is metres along the optical axis, 0 where nothing was measured. `info.facts["pixels"]` has
     the numbers of its pixels: `all`, `unmeasured` and, of the measured ones, `not_counted`, for
     crop or range; None where they were not counted.
 
@@ -163,7 +163,7 @@ class DepthDataset(TaskDataset):
             sha256=hashlib.sha256(digest.encode()).hexdigest(),
             licence=self.source.licence,
             skipped=self.skipped,
-            model={"pixels": _summed(pixels), "notes": list(self.source.notes)},
+            facts={"pixels": _summed(pixels), "notes": list(self.source.notes)},
         )
 
     def _measured(self, row: int) -> tuple[Metres, NDArray[np.bool_]]:

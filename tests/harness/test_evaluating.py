@@ -13,7 +13,7 @@ from harness.engine.run import run
 from harness.errors import UserError
 from harness.evaluating import evaluate
 from results import Record
-from tasks.contract import RecipeError
+from tasks.contract import DataError, RecipeError, Split
 from tests.harness.engine import toy
 
 QUIET = Console(quiet=True)
@@ -65,6 +65,20 @@ def test_what_is_no_run_is_refused(finished: tuple[Record, Path], tmp_path: Path
         evaluate(file, replace(options, scale="tiny"), QUIET)
     with pytest.raises(UserError, match="is a run of `toy`"):
         evaluate(finished[1], replace(options, task="pose"), QUIET)
+
+
+def test_data_of_other_classes_are_refused(
+    finished: tuple[Record, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = toy.ToyData.__init__
+
+    def other(self: toy.ToyData, split: Split) -> None:
+        made(self, split)
+        self.info = replace(self.info, model={"classes": ["cat"]})
+
+    monkeypatch.setattr(toy.ToyData, "__init__", other)
+    with pytest.raises(DataError, match="other than what the run was trained for, in its classes"):
+        evaluate(finished[1], toy.options(tmp_path), QUIET)
 
 
 def test_a_run_whose_state_is_gone_is_refused(tmp_path: Path) -> None:

@@ -17,9 +17,15 @@ def table(steps: int, parts: int, **terms: Any) -> dict[str, Sequence[Any]]:
     for number in range(parts):
         first, last = number * steps // parts, (number + 1) * steps // parts - 1
         middle = (first + last + 1) / 2 / steps
-        rows += [("training", name, first, last, value(middle)) for name, value in terms.items()]
-        rows += [("held_out", name, last, last, value(1.0)) for name, value in terms.items()]
-    names = ("split", "name", "first", "last", "value")
+        rows += [
+            ("training", name, name == "count", first, last, value(middle))
+            for name, value in terms.items()
+        ]
+        rows += [
+            ("held_out", name, name == "count", last, last, value(1.0))
+            for name, value in terms.items()
+        ]
+    names = ("split", "name", "noted", "first", "last", "value")
     return dict(zip(names, map(list, zip(*rows, strict=True)), strict=True))
 
 
@@ -52,6 +58,12 @@ def test_the_lower_curve_reaches_the_other_end_and_not_conversely() -> None:
     (share,) = term.a_reaches.runs
     assert share == pytest.approx(0.8, abs=0.02)
     assert term.b_reaches.runs == (None,) and term.b_reaches.share is None
+
+
+def test_what_is_noted_reaches_nothing() -> None:
+    runs = [table(100, 10, loss=falling, count=falling)]
+    reached = {term.name: term.a_reaches for term in curves.terms(runs, runs)}
+    assert reached["loss"] is not None and reached["count"] is None
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,15 @@ QUIET = Console(quiet=True)
 
 def test_bins_are_means_over_parts_that_cover_every_step_once() -> None:
     curves = [{"step": k, "lr": 1.0, "loss": float(k), "box": k * 2.0} for k in range(7)]
-    table = dynamics.table(curves, [], 3)
+    table = dynamics.table(curves, [], ["box"], 3)
     rows = [row for row in zip(*table.values(), strict=True) if row[1] == "box"]
-    assert [(first, last) for _, _, first, last, _ in rows] == [(0, 2), (3, 4), (5, 6)]
+    assert [(first, last) for _, _, _, first, last, _ in rows] == [(0, 2), (3, 4), (5, 6)]
     assert [value for *_, value in rows] == [2.0, 7.0, 11.0]
+    assert set(zip(table["name"], table["noted"], strict=True)) == {("loss", False), ("box", True)}
 
 
 def test_more_bins_than_steps_are_one_a_step() -> None:
-    table = dynamics.table([{"step": 0, "lr": 1.0, "loss": 3.0}], [], 200)
+    table = dynamics.table([{"step": 0, "lr": 1.0, "loss": 3.0}], [], [], 200)
     assert table["value"] == [3.0]
 
 
@@ -61,6 +62,8 @@ def test_watching_changes_no_number(tmp_path: Path) -> None:
     table = predictions.read_columns(next(tmp_path.glob("a/toy/toy/*/dynamics.parquet")))
     assert table["split"].count("held_out") == 4 * 5
     assert table["split"].count("training") == 6 * 5
+    noted = dict(zip(table["name"], table["noted"], strict=True))
+    assert [name for name, is_noted in noted.items() if is_noted] == ["weight"]
 
 
 def _recipe(points: int) -> dict[str, object]:

@@ -74,7 +74,7 @@ def test_the_crop_that_is_measured(tmp_path: Path) -> None:
     counted = data.counts(0)
     rows, columns = np.nonzero(counted)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (45, 470, 41, 600)
-    pixels = data.info.model["pixels"]
+    pixels = data.info.facts["pixels"]
     assert pixels["all"] == 480 * 640 and pixels["unmeasured"] == 60 * 80
     assert pixels["all"] - pixels["unmeasured"] - pixels["not_counted"] == counted.sum()
     assert (counted == mask(data.truth(0), found.measure)).all()
@@ -131,7 +131,7 @@ def test_fractions_are_nested(root: Path) -> None:
     assert [len(part) for part in parts] == [part.info.count for part in parts] == [3, 6, 12]
     assert found[0] < found[1] < found[2]
     assert len({part.info.sha256 for part in parts}) == 3
-    pixels = [part.info.model["pixels"]["all"] for part in parts]
+    pixels = [part.info.facts["pixels"]["all"] for part in parts]
     assert pixels == [count * 48 * 64 for count in (3, 6, 12)]
 
 
@@ -180,7 +180,7 @@ def test_a_limit_takes_the_first_images(root: Path) -> None:
     data = folder(root, "test", limit=2)
     assert len(data) == data.info.count == 2
     assert [data.name(k) for k in range(2)] == [folder(root, "test").name(k) for k in range(2)]
-    assert data.info.model["pixels"]["all"] == 2 * 48 * 64
+    assert data.info.facts["pixels"]["all"] == 2 * 48 * 64
     assert data.info.sha256 != folder(root, "test").info.sha256
 
 
@@ -205,6 +205,6 @@ def test_large_sets_are_not_read_whole_when_opened(
     monkeypatch.setattr("tasks.depth.data.SCANNED_AT_MOST", 2)
     (root / "train/sequence_0/depth/000.png").write_bytes(b"")
     data = folder(root)
-    assert data.info.model["pixels"] is None
+    assert data.info.facts["pixels"] is None
     with pytest.raises(DataError, match=r"000\.png"):
         [data.item(k, None) for k in range(len(data))]

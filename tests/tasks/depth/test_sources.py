@@ -189,7 +189,7 @@ def test_a_test_image_in_training_is_refused_or_noted(tmp_path: Path) -> None:
         DataError, match=r"both training and test: 1, the first is `test/sequence_0"
     ):
         folder(root)
-    assert folder(root, partial=True).info.model["notes"] == ["images in both training and test: 1"]
+    assert folder(root, partial=True).info.facts["notes"] == ["images in both training and test: 1"]
 
 
 @pytest.mark.parametrize(
@@ -314,4 +314,4 @@ def test_kitti_mini() -> None:
     test = DepthDataset(given, "test")
     assert len(test) == 4 and test.item(3, None)["image"].shape == (3, 352, 1216)
     assert all(0.02 < (test.truth(k) > 0).mean() < 0.06 for k in range(4)), "one sweep"
-    assert DepthDataset(given, "training").info.model["notes"]
+    assert DepthDataset(given, "training").info.facts["notes"]
