@@ -183,10 +183,12 @@ class DepthDataset(TaskDataset):
         return counted
 
     def _stored(self, row: int) -> Stored:
-        found = self.source.depth(row)
+        return self._cut(self.source.depth(row), row)
+
+    def _cut(self, depth: Stored, row: int) -> Stored:
         if not self.source.kb_crop:
-            return found
-        return replace(found, values=kb_crop(found.values, self.source.place(row)[1]))
+            return depth
+        return replace(depth, values=kb_crop(depth.values, self.source.place(row)[1]))
 
     def _pair(self, index: int) -> tuple[NDArray[np.uint8], Stored]:
         """An image and its depth map, of one size unless it is another image's."""
@@ -200,8 +202,7 @@ class DepthDataset(TaskDataset):
             )
         if source.kb_crop:
             image = kb_crop(image, names[0])
-            depth = replace(depth, values=kb_crop(depth.values, source.place(other)[1]))
-        return image, depth
+        return image, self._cut(depth, other)
 
 
 def _summed(pixels: Rows | None) -> dict[str, int] | None:
