@@ -96,14 +96,6 @@ class DepthDataset(TaskDataset):
         """The depth (h,w) in metres at the metric's resolution, 0 where nothing was measured."""
         return self._stored(int(self.truth_rows[index])).metres()
 
-    def counts(self, index: int) -> NDArray[np.bool_]:
-        """Which pixels (h,w) of the truth are measured against: in the crop and the range.
-
-        Raises:
-            DataError: there is none.
-        """
-        return self._counted(int(self.truth_rows[index]), self.truth(index))
-
     def name(self, index: int) -> str:
         """The image's own name in the data set."""
         return self.source.name(int(self.rows[index]))
@@ -122,8 +114,8 @@ class DepthDataset(TaskDataset):
 
     @property
     def fixed(self) -> bool:
-        settings = self.recipe.augmentation.model_copy(update={"crop": "none"})
-        return self.size == self.recipe.backbone.input_size and not settings.moves
+        recipe = self.recipe
+        return self.size == recipe.backbone.input_size and not recipe.augmentation.moves
 
     @property
     def view(self) -> dict[str, Any]:
