@@ -96,14 +96,6 @@ class DepthDataset(TaskDataset):
         """The depth (h,w) in metres at the metric's resolution, 0 where nothing was measured."""
         return self._stored(int(self.truth_rows[index])).metres()
 
-    def counts(self, index: int) -> NDArray[np.bool_]:
-        """Which pixels (h,w) of the truth are measured against: in the crop and the range.
-
-        Raises:
-            DataError: there is none.
-        """
-        return self._counted(int(self.truth_rows[index]), self.truth(index))
-
     def name(self, index: int) -> str:
         """The image's own name in the data set."""
         return self.source.name(int(self.rows[index]))
@@ -122,8 +114,8 @@ class DepthDataset(TaskDataset):
 
     @property
     def fixed(self) -> bool:
-        settings = self.recipe.augmentation.model_copy(update={"crop": "none"})
-        return self.size == self.recipe.backbone.input_size and not settings.moves
+        recipe = self.recipe
+        return self.size == recipe.backbone.input_size and not recipe.augmentation.moves
 
     @property
     def view(self) -> dict[str, Any]:
@@ -183,10 +175,12 @@ class DepthDataset(TaskDataset):
         return counted
 
     def _stored(self, row: int) -> Stored:
-        found = self.source.depth(row)
+        return self._cut(self.source.depth(row), row)
+
+    def _cut(self, depth: Stored, row: int) -> Stored:
         if not self.source.kb_crop:
-            return found
-        return replace(found, values=kb_crop(found.values, self.source.place(row)[1]))
+            return depth
+        return replace(depth, values=kb_crop(depth.values, self.source.place(row)[1]))
 
     def _pair(self, index: int) -> tuple[NDArray[np.uint8], Stored]:
         """An image and its depth map, of one size unless it is another image's."""
@@ -200,8 +194,7 @@ class DepthDataset(TaskDataset):
             )
         if source.kb_crop:
             image = kb_crop(image, names[0])
-            depth = replace(depth, values=kb_crop(depth.values, source.place(other)[1]))
-        return image, depth
+        return image, self._cut(depth, other)
 
 
 def _summed(pixels: Rows | None) -> dict[str, int] | None:

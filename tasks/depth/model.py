@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tasks.contract import DataInfo, Pooled, Row
-from tasks.depth import heads, levels, losses, windows
+from tasks.depth import heads, levels, losses, storage, windows
 from tasks.depth.fitting import fit
 from tasks.depth.heads.contract import resized
 from tasks.model import TaskModel
@@ -153,8 +153,6 @@ def rows(
     """One row a sample: depth (B,1,h,w) in metres, bilinearly brought to the size at which is
     measured and capped at the largest depth, of the network or measured, as bytes; `number` is one
     depth for the whole image, if there is one."""
-    from tasks.depth import storage
-
     found = []
     cap = max(recipe.reach[1], recipe.measure.max_depth)
     sizes = batch["truth_size"].tolist()

@@ -170,7 +170,7 @@ class AugmentationRecipe(Section):
 
     @property
     def moves(self) -> bool:
-        """Whether training sees an image otherwise than evaluation does."""
+        """Whether training changes an image as a whole, its crop aside."""
         shares = (
             self.cutdepth,
             self.flip,
@@ -178,7 +178,7 @@ class AugmentationRecipe(Section):
             self.gamma,
             self.hue_saturation,
         )
-        return any(shares) or self.crop == "random"
+        return any(shares)
 
 
 class TestRecipe(Section):

@@ -110,9 +110,9 @@ class Depth(Task):
         return _EXPLANATION
 
     def prepare(self, recipe: DepthRecipe, progress: Any = None) -> None:
-        from tasks.depth.sources.microworld import worlds
+        from tasks.depth.sources.microworld import scenes
         from tasks.microworld.several import prepare_several
 
         if recipe.data.name == "microworld":
-            parts = [part for split in SPLITS for part in worlds(recipe.data, split)]
+            parts = [scenes(recipe.data, split) for split in SPLITS]
             prepare_several(parts, progress, recipe.data.workers)

@@ -49,13 +49,13 @@ class World(Source):
         return hashlib.sha256(f"{sha256}\n{list(rows)}".encode()).hexdigest()
 
 
-def worlds(data: DepthData, split: Split) -> tuple[Microworld, ...]:
-    """The parts of the world behind a split."""
-    return (Microworld(split, getattr(data.count, split), "scene", data.size, data.seed),)
+def scenes(data: DepthData, split: Split) -> Microworld:
+    """The part of the world behind a split."""
+    return Microworld(split, getattr(data.count, split), "scene", data.size, data.seed)
 
 
 def open_world(data: DepthData, split: Split) -> World:
     """The split, rendered if the cache lacks it."""
-    (world,) = worlds(data, split)
+    world = scenes(data, split)
     _ = world.manifest  # Once, before threads ask for it.
     return World(world)

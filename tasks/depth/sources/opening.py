@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from itertools import compress
 from typing import TYPE_CHECKING
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tasks.depth.sources.contract import Source
 
     Read = Callable[[Split], Listing | None]
+
+SELECTED = "in the selection split"
 
 
 def open_source(data: DepthData, split: Split, max_depth: float) -> Source:
@@ -66,10 +69,11 @@ def _part(data: DepthData, split: Split, read: Read) -> Listing:
     if split == "selection" and own is not None:
         return replace(own, notes=_shared(data, own.pairs, split, read))
     train = _there(read("training"))
+    if own is not None:
+        train = _joined(train, own) if data.join_selection else _apart(train, own)
     notes = _shared(data, train.pairs, "training", read)
     if own is not None:
-        pairs = (*train.pairs, *own.pairs) if data.join_selection else train.pairs
-        return replace(train, pairs=pairs, notes=notes)
+        return replace(train, notes=notes)
     sequences, names = ([getattr(pair, of) for pair in train.pairs] for of in ("sequence", "name"))
     held = held_out(sequences, names, data.held_out, data.held_out_seed)
     if len(set(sequences)) == 1:
@@ -78,6 +82,26 @@ def _part(data: DepthData, split: Split, read: Read) -> Listing:
         return Listing(_where(train.pairs, held.tolist()), notes=notes)
     pairs = train.pairs if data.join_selection else _where(train.pairs, (~held).tolist())
     return replace(train, pairs=pairs, notes=notes)
+
+
+def _joined(train: Listing, own: Listing) -> Listing:
+    """Training images and those of selection, each once."""
+    skipped = dict(Counter(train.skipped) + Counter(own.skipped))
+    return Listing((*train.pairs, *_others(own, train)), skipped)
+
+
+def _apart(train: Listing, own: Listing) -> Listing:
+    """Training images without those of selection."""
+    pairs = _others(train, own)
+    if len(pairs) == len(train.pairs):
+        return train
+    return Listing(pairs, train.skipped | {SELECTED: len(train.pairs) - len(pairs)})
+
+
+def _others(of: Listing, known: Listing) -> tuple[Pair, ...]:
+    """Those of one listing whose images are not in the other; lists may call one file otherwise."""
+    images = {pair.image for pair in known.pairs}
+    return tuple(pair for pair in of.pairs if pair.image not in images)
 
 
 def _where(pairs: tuple[Pair, ...], wanted: list[bool]) -> tuple[Pair, ...]:
@@ -91,10 +115,11 @@ def _there(found: Listing | None) -> Listing:
 
 def _shared(data: DepthData, pairs: tuple[Pair, ...], split: Split, read: Read) -> tuple[str, ...]:
     """Look for test images in another split; a part of a data set for trials may have some."""
-    if data.name in official.PUBLICATIONS and not data.partial:
+    given = data.lists is not None and data.lists.selection is not None
+    if data.name in official.PUBLICATIONS and not data.partial and not given:
         return ()  # The lists are the published ones, which share no image.
-    test = {pair.name for pair in _there(read("test")).pairs}
-    both = [pair.name for pair in pairs if pair.name in test]
+    test = {pair.image for pair in _there(read("test")).pairs}
+    both = [pair.name for pair in pairs if pair.image in test]
     if not both:
         return ()
     said = f"images in both {split} and test: {len(both)}"

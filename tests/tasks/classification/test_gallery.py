@@ -56,20 +56,6 @@ def drawn(samples: list[tuple[int, int, float]], names: tuple[str, ...]) -> tupl
     return single.gallery(rows_of(samples), images, "a run"), images
 
 
-@pytest.fixture
-def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every line that pages are given."""
-    seen: list[str] = []
-    there = figures.Page.text
-
-    def text(page: figures.Page, left: float, base: float, line: str, *style: Any) -> None:
-        seen.append(line)
-        there(page, left, base, line, *style)
-
-    monkeypatch.setattr(figures.Page, "text", text)
-    return seen
-
-
 def test_rows_of_the_matrix_are_true_and_columns_named_classes() -> None:
     expected = [[1, 2, 0, 0], [1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0]]
     assert counted(SAMPLES, 4).matrix().tolist() == expected

@@ -1,7 +1,5 @@
 """What the pictures of a run show, and what they say of it."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -11,20 +9,6 @@ from tasks.depth import drawing
 from tasks.depth.distance import BINS, by_distance
 from tasks.depth.metrics import evaluate, image_figures
 from tests.tasks.depth.samples import Maps, maps, measure_of, some
-
-
-@pytest.fixture
-def texts(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every line that pages are given."""
-    seen: list[str] = []
-    there = figures.Page.text
-
-    def text(page: figures.Page, left: float, base: float, line: str, *style: Any) -> None:
-        seen.append(line)
-        there(page, left, base, line, *style)
-
-    monkeypatch.setattr(figures.Page, "text", text)
-    return seen
 
 
 def test_errors_by_distance_are_those_of_the_pixels_there() -> None:

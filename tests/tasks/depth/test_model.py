@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional
 
 import backbones
-import tasks.depth
 from harness.engine import optimizer
 from tasks.contract import RecipeError
 from tasks.depth import levels, storage
@@ -47,9 +44,7 @@ def packed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
         calls.append(given)
         return bytes([len(calls)])
 
-    stub = SimpleNamespace(pack=pack)
-    monkeypatch.setitem(sys.modules, "tasks.depth.storage", stub)
-    monkeypatch.setattr(tasks.depth, "storage", stub, raising=False)
+    monkeypatch.setattr(storage, "pack", pack)
     return calls
 
 

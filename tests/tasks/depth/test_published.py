@@ -119,6 +119,20 @@ def test_figures_stand_beside_their_own_protocol_alone(
         assert found.model.recipe.reach[1] == {"nyuv2": 10, "kitti": 80}[name]
 
 
+def test_the_published_figures() -> None:
+    """RMSE as the README's table and the papers have it, and the column that is named abs_rel."""
+    found = {key: figures["RMSE"] for key, figures in published.FIGURES.items()}
+    assert found == {
+        ("nyuv2", "base"): 0.304,
+        ("nyuv2", "large"): 0.287,
+        ("kitti", "base"): 2.050,
+        ("kitti", "large"): 1.966,
+    }
+    for size, value in (("base", 0.044), ("large", 0.036)):
+        both = published.FIGURES["nyuv2", size]
+        assert both["AbsRel"] == both["log10"] == value
+
+
 def test_sizes_are_read_off() -> None:
     found = published.recipe_of(recipe(head={"type": "linear"}), kept()).head
     assert (found.type, found.filters, found.channels) == ("deconvolution", (16, 16, 16), 8)
