@@ -41,3 +41,10 @@ def record(folder: Path, task: str, output: str, *words: str) -> dict[str, Any]:
     assert process.returncode == 0, errors
     found: dict[str, Any] = json.loads(out)
     return found
+
+
+def sets(values: dict[str, Any]) -> list[str]:
+    """The words that give a recipe these values."""
+    return [
+        word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")
+    ]

@@ -18,17 +18,11 @@ from results.predictions import read_rows
 from tasks.detection.data import DetectionDataset
 from tasks.detection.task import Detection
 from tasks.microworld import Microworld
-from tests.slow.command import record
+from tests.slow.command import record, sets
 from tests.tasks.detection import miniature
 
 TASK = "detection"
 DATA = Path(__file__).parents[3] / "shared/data"
-
-
-def sets(values: dict[str, Any]) -> list[str]:
-    return [
-        word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")
-    ]
 
 
 def world_as_folder(root: Path, count: int) -> Path:
@@ -170,23 +164,19 @@ def pycocotools_figures(
             "image_id": row["image_id"],
             "category_id": ids[row["categories"][k]],
             "score": row["scores"][k],
-            "bbox": row["boxes"][4 * k : 4 * k + 4],
+            # loadRes takes the box's area where both are there.
+            **(
+                {"segmentation": {"size": [row["height"], row["width"]], "counts": row["masks"][k]}}
+                if kind == "segm"
+                else {"bbox": row["boxes"][4 * k : 4 * k + 4]}
+            ),
         }
-        | (
-            {"segmentation": {"size": [row["height"], row["width"]], "counts": row["masks"][k]}}
-            if kind == "segm"
-            else {}
-        )
         for row in rows
         for k in range(len(row["scores"]))
     ]
-    folder = Path(str(dataset.recipe.data.root)) / "annotations"
-    assert dataset.recipe.data.annotations is not None
-    truth = COCO(str(folder.parent / dataset.recipe.data.annotations.test))
-    for each in detections:
-        # loadRes takes the box's area where both are there.
-        if kind == "segm":
-            del each["bbox"]
+    data = dataset.recipe.data
+    assert data.root is not None and data.annotations is not None
+    truth = COCO(str(data.root / data.annotations.test))
     reference = COCOeval(truth, truth.loadRes(detections), kind)
     reference.evaluate()
     reference.accumulate()
