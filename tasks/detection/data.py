@@ -158,16 +158,13 @@ class DetectionDataset(TaskDataset):
         """The image and what is annotated in it."""
         order, starts = self._of_image
         objects = self.annotations.objects.take(order[starts[index] : starts[index + 1]])
-        boxes = np.concatenate(
-            [objects.boxes[:, :2], objects.boxes[:, :2] + objects.boxes[:, 2:]], 1
-        )
         masks = None
         if self.info.model["masks"]:
             masks = tuple(rle for rle in objects.masks if rle is not None)
             if len(masks) < len(objects):
                 number = self.annotations.images.ids[index]
                 raise DataError(f"image {number} has an object without a mask, others have one")
-        return View(self.image(index), boxes, masks, objects.category, objects.crowd)
+        return View(self.image(index), objects.corners, masks, objects.category, objects.crowd)
 
     @cached_property
     def _of_image(self) -> tuple[Ints, Ints]:
