@@ -55,7 +55,11 @@ class DetectionDataset(TaskDataset):
             if len(rows) < len(found.images):
                 skipped[WITHOUT_OBJECTS] = len(found.images) - len(rows)
         if len(rows) == 0:
-            raise DataError(f"the {split} split of `{data.name}` has no image to be used")
+            why = ": every one is without an object (--set data.empty_images=keep takes them)"
+            raise DataError(
+                f"{self.source.name} has no image for the {split} split"
+                + (why if len(found.images) else "")
+            )
         rows = rows[: data.limit]
         self._rows: Ints = rows
         self.annotations: Annotations = found.of_images(rows)
