@@ -277,6 +277,8 @@ def test_training_goes_on_after_a_prediction() -> None:
         if parameter.requires_grad:
             assert parameter.grad is not None, name
             assert torch.equal(parameter.grad, expected[name].grad), name
+    anchors = predicted.rpn(predicted.maps(batch(SIZE))).anchors
+    assert not any(each.is_inference() for each in anchors)
 
 
 def test_half_precision_keeps_the_place_of_regions() -> None:
