@@ -72,6 +72,11 @@ class Objects:
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def corners(self) -> Floats:
+        """(M, 4) the boxes as x1, y1, x2, y2."""
+        return np.concatenate([self.boxes[:, :2], self.boxes[:, :2] + self.boxes[:, 2:]], axis=1)
+
     def take(self, rows: Any) -> Objects:
         """Those at `rows`: a mask, numbers or a slice."""
         # Of numbers none has to be made; a data set asks for every sample's.

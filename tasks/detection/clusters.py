@@ -46,8 +46,7 @@ def of(annotations: Annotations, count: int) -> BoxList:
     """
     objects = annotations.objects.take(~annotations.objects.crowd)
     sizes = np.tile(annotations.images.sizes[objects.image], 2)
-    corners = np.concatenate([objects.boxes[:, :2], objects.boxes[:, :2] + objects.boxes[:, 2:]], 1)
-    relative = np.clip(corners / sizes, 0, 1)
+    relative = np.clip(objects.corners / sizes, 0, 1)
     present = np.unique(objects.category)
     each = max(1, count // max(1, len(present)))
     boxes, categories, scores = [np.zeros((0, 4))], [np.zeros(0, np.int64)], [np.zeros(0)]

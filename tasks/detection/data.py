@@ -55,7 +55,11 @@ class DetectionDataset(TaskDataset):
             if len(rows) < len(found.images):
                 skipped[WITHOUT_OBJECTS] = len(found.images) - len(rows)
         if len(rows) == 0:
-            raise DataError(f"the {split} split of `{data.name}` has no image to be used")
+            why = ": every one is without an object (--set data.empty_images=keep takes them)"
+            raise DataError(
+                f"{self.source.name} has no image for the {split} split"
+                + (why if len(found.images) else "")
+            )
         rows = rows[: data.limit]
         self._rows: Ints = rows
         self.annotations: Annotations = found.of_images(rows)
@@ -158,16 +162,13 @@ class DetectionDataset(TaskDataset):
         """The image and what is annotated in it."""
         order, starts = self._of_image
         objects = self.annotations.objects.take(order[starts[index] : starts[index + 1]])
-        boxes = np.concatenate(
-            [objects.boxes[:, :2], objects.boxes[:, :2] + objects.boxes[:, 2:]], 1
-        )
         masks = None
         if self.info.model["masks"]:
             masks = tuple(rle for rle in objects.masks if rle is not None)
             if len(masks) < len(objects):
                 number = self.annotations.images.ids[index]
                 raise DataError(f"image {number} has an object without a mask, others have one")
-        return View(self.image(index), boxes, masks, objects.category, objects.crowd)
+        return View(self.image(index), objects.corners, masks, objects.category, objects.crowd)
 
     @cached_property
     def _of_image(self) -> tuple[Ints, Ints]:

@@ -59,8 +59,13 @@ IMAGES = {
 
 
 class Source(Annotated):
-    """One split of a data set: its annotations, and images by their row in them."""
+    """One split of a data set: its annotations, and images by their row in them.
 
+    Attributes:
+        name: what to call the annotations in messages.
+    """
+
+    name: str
     annotations: Annotations
 
 
@@ -68,6 +73,7 @@ class Source(Annotated):
 class World(Source):
     """The persons and objects of microworld's scenes."""
 
+    name: str
     world: Microworld
     annotations: Annotations
 
@@ -82,6 +88,7 @@ class World(Source):
 class Folder(Source):
     """Annotation files beside a folder of images; `sha256` is of the files."""
 
+    name: str
     folder: Path
     sha256: str
     annotations: Annotations
@@ -110,7 +117,7 @@ def open_source(data: DetectionData, split: Split) -> Source:
     if data.name == "microworld":
         scenes = world(data, split)
         content = scenes.to_coco_instances()
-        return World(scenes, coco_files.parse(content, "microworld", data))
+        return World(data.name, scenes, coco_files.parse(content, data.name, data))
     expected = layout(data)
     files = expected.annotations
     if (files["training"] == files["selection"]) != (data.held_out is not None):
@@ -133,7 +140,7 @@ def open_source(data: DetectionData, split: Split) -> Source:
     if data.held_out is not None and split != "test":
         held = held_out(annotations.images.ids, data.held_out, data.held_out_seed)
         annotations = annotations.of_images(np.flatnonzero(held == (split == "selection")))
-    return Folder(folder, sha256, annotations)
+    return Folder(str(path), folder, sha256, annotations)
 
 
 def layout(data: DetectionData) -> Layout:

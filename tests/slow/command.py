@@ -9,6 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
+from tasks.microworld import Microworld
+
 
 def start(folder: Path, task: str, output: str, *words: str) -> subprocess.Popen[str]:
     """Start a run that works in `folder`. Each output has features of its own; what is rendered is
@@ -41,3 +46,26 @@ def record(folder: Path, task: str, output: str, *words: str) -> dict[str, Any]:
     assert process.returncode == 0, errors
     found: dict[str, Any] = json.loads(out)
     return found
+
+
+def sets(values: dict[str, Any]) -> list[str]:
+    """The words that give a recipe these values."""
+    return [
+        word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")
+    ]
+
+
+def write_folder(root: Path, name: str, world: Microworld, content: dict[str, Any]) -> None:
+    """Scenes of a world in COCO's layout, the same ones as all three splits.
+
+    Args:
+        name: how the annotation files' names begin.
+        content: of these files; the images' ids are the numbers of their scenes.
+    """
+    (root / "annotations").mkdir(parents=True)
+    for split in ("train", "val", "test"):
+        (root / f"annotations/{name}_{split}.json").write_text(json.dumps(content))
+        (root / split).mkdir()
+        for image in content["images"]:
+            pixels = np.ascontiguousarray(world.image(image["id"])[..., ::-1])
+            assert cv2.imwrite(str(root / split / image["file_name"]), pixels)

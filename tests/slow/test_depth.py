@@ -14,17 +14,11 @@ import pytest
 import backbones
 from tasks.microworld import Microworld
 from tests.backbones.stages import checkpoint
-from tests.slow.command import record
+from tests.slow.command import record, sets
 from tests.tasks.depth import miniature
 
 TASK = "depth"
 DATA = Path(__file__).parents[3] / "shared/data"
-
-
-def sets(values: dict[str, Any]) -> list[str]:
-    return [
-        word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")
-    ]
 
 
 def world_as_folder(root: Path, count: int) -> Path:

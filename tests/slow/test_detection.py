@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from pycocotools.coco import COCO
@@ -18,31 +16,11 @@ from results.predictions import read_rows
 from tasks.detection.data import DetectionDataset
 from tasks.detection.task import Detection
 from tasks.microworld import Microworld
-from tests.slow.command import record
+from tests.slow.command import record, sets, write_folder
 from tests.tasks.detection import miniature
 
 TASK = "detection"
 DATA = Path(__file__).parents[3] / "shared/data"
-
-
-def sets(values: dict[str, Any]) -> list[str]:
-    return [
-        word for name, value in values.items() for word in ("--set", f"{name}={json.dumps(value)}")
-    ]
-
-
-def world_as_folder(root: Path, count: int) -> Path:
-    """The first scenes of microworld's training range, as all splits of a folder."""
-    world = Microworld("training", count, "scene", (128, 128), 0)
-    given = world.to_coco_instances()
-    (root / "annotations").mkdir(parents=True)
-    for split in ("train", "val", "test"):
-        (root / f"annotations/instances_{split}.json").write_text(json.dumps(given))
-        (root / split).mkdir()
-        for row, image in enumerate(given["images"]):
-            pixels = np.ascontiguousarray(world.image(row)[..., ::-1])
-            assert cv2.imwrite(str(root / split / image["file_name"]), pixels)
-    return root
 
 
 def test_eight_images_are_over_fitted(tmp_path: Path) -> None:
@@ -55,8 +33,9 @@ def test_eight_images_are_over_fitted(tmp_path: Path) -> None:
         "train.batch_size": 8,
         "train.steps": 240,
     }
-    root = world_as_folder(tmp_path / "data", 8)
-    words = ["--scale", "smoke", "--dataset", "folder", "--data-root", str(root)]
+    world = Microworld("training", 8, "scene", (128, 128), 0)
+    write_folder(tmp_path / "data", "instances", world, world.to_coco_instances())
+    words = ["--scale", "smoke", "--dataset", "folder", "--data-root", "data"]
     found = record(tmp_path, TASK, "runs", *words, "--backbone", "simmim", *sets(still))
     assert found["metrics"]["AP"]["value"] > 0.8
 
@@ -170,23 +149,19 @@ def pycocotools_figures(
             "image_id": row["image_id"],
             "category_id": ids[row["categories"][k]],
             "score": row["scores"][k],
-            "bbox": row["boxes"][4 * k : 4 * k + 4],
+            # loadRes takes the box's area where both are there.
+            **(
+                {"segmentation": {"size": [row["height"], row["width"]], "counts": row["masks"][k]}}
+                if kind == "segm"
+                else {"bbox": row["boxes"][4 * k : 4 * k + 4]}
+            ),
         }
-        | (
-            {"segmentation": {"size": [row["height"], row["width"]], "counts": row["masks"][k]}}
-            if kind == "segm"
-            else {}
-        )
         for row in rows
         for k in range(len(row["scores"]))
     ]
-    folder = Path(str(dataset.recipe.data.root)) / "annotations"
-    assert dataset.recipe.data.annotations is not None
-    truth = COCO(str(folder.parent / dataset.recipe.data.annotations.test))
-    for each in detections:
-        # loadRes takes the box's area where both are there.
-        if kind == "segm":
-            del each["bbox"]
+    data = dataset.recipe.data
+    assert data.root is not None and data.annotations is not None
+    truth = COCO(str(data.root / data.annotations.test))
     reference = COCOeval(truth, truth.loadRes(detections), kind)
     reference.evaluate()
     reference.accumulate()

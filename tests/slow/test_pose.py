@@ -20,7 +20,7 @@ from tasks.pose.matching import Detections, bounding_areas
 from tasks.pose.metrics import distinct, person_scores
 from tasks.pose.recipe import PoseRecipe
 from tasks.pose.task import Pose
-from tests.slow.command import record, start
+from tests.slow.command import record, sets, start, write_folder
 from tests.tasks.pose.folders import JOINTS, content, make
 
 TASK = "pose"
@@ -35,16 +35,8 @@ def people_as_folder(root: Path) -> None:
     given["annotations"] = [a for a in given["annotations"] if a["num_keypoints"] >= 8][:PEOPLE]
     assert len(given["annotations"]) == PEOPLE
     used = {a["image_id"] for a in given["annotations"]}
-    rows = [row for row, image in enumerate(given["images"]) if image["id"] in used]
-    given["images"] = [given["images"][row] for row in rows]
-    (root / "annotations").mkdir(parents=True)
-    for split in ("train", "val", "test"):
-        path = root / f"annotations/person_keypoints_{split}.json"
-        path.write_text(json.dumps(given))
-        (root / split).mkdir()
-        for row, image in zip(rows, given["images"], strict=True):
-            pixels = np.ascontiguousarray(world.image(row)[..., ::-1])
-            cv2.imwrite(str(root / split / image["file_name"]), pixels)
+    given["images"] = [image for image in given["images"] if image["id"] in used]
+    write_folder(root, "person_keypoints", world, given)
 
 
 def test_eight_people_are_over_fitted(tmp_path: Path) -> None:
@@ -57,13 +49,12 @@ def test_eight_people_are_over_fitted(tmp_path: Path) -> None:
         "train.batch_size": 8,
         "train.steps": 150,
     }
-    words = [word for key, value in still.items() for word in ("--set", f"{key}={value}")]
     found = record(
         tmp_path,
         TASK,
         "runs",
         *("--backbone", "simmim", "--dataset", "folder", "--data-root", "people"),
-        *words,
+        *sets(still),
     )
     assert found["metrics"]["AP"]["n"] == PEOPLE
     assert found["metrics"]["AP"]["value"] > 0.9

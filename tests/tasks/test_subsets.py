@@ -1,11 +1,12 @@
 """Parts of a training set: nested, balanced, the same wherever it lies."""
 
+import hashlib
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from tasks.subsets import subset
+from tasks.subsets import held_out, subset
 
 NAMES = [f"train/{number:03}.jpg" for number in range(230)]
 LABELS = np.repeat([0, 1, 2, 5], [100, 99, 30, 1])
@@ -65,3 +66,13 @@ def test_what_cannot_be_is_refused() -> None:
             subset(LABELS, NAMES, fraction, 0)
     with pytest.raises(ValueError, match="same name"):
         subset(None, ["a", "b", "a"], 0.5, 0)
+
+
+def test_images_are_held_out_in_the_order_of_a_hash() -> None:
+    """SHA-256 of seed and id; the share is rounded up."""
+    ids = np.arange(70, 0, -1) ** 2
+    keys = {n: hashlib.sha256(f"3/{n}".encode()).hexdigest() for n in ids.tolist()}
+    for share, count in ((0.01, 1), (0.3, 21), (0.51, 36)):
+        first = sorted(keys, key=lambda n: keys[n])[:count]
+        assert sorted(ids[held_out(ids, share, 3)].tolist()) == sorted(first)
+    assert set(ids[held_out(ids, 0.3, 4)].tolist()) != set(ids[held_out(ids, 0.3, 3)].tolist())

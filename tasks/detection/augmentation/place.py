@@ -26,14 +26,13 @@ def augment(
     the published settings.
 
     Args:
+        recipe: one that `check` has passed.
         canvas: height and width.
         rng: all randomness comes from it.
 
     Raises:
-        RecipeError: images may come out larger than the canvas.
         DataError: a mask of another size than the image.
     """
-    draw.check(recipe, canvas)
     geometry = draw.training(_size(view), recipe, canvas, rng)
     return _place(view, geometry, canvas, recipe)
 
@@ -41,10 +40,8 @@ def augment(
 def place(view: View, recipe: EvaluationRecipe, canvas: Size) -> Placed:
     """See an image as evaluation does; boxes without area in the image are left out.
 
-    Raises:
-        RecipeError, DataError: as `augment`.
+    Args, Raises: as `augment`.
     """
-    draw.check(recipe, canvas)
     return _place(view, draw.evaluation(_size(view), recipe, canvas), canvas, recipe)
 
 

@@ -81,10 +81,10 @@ def _reported(
     found: Found, scale: Tensor, size: list[int], masks: Tensor | None, threshold: float
 ) -> Row:
     boxes = found.boxes.cpu() / scale
-    inside = boxes.clamp(min=0).minimum(boxes.new_tensor([size[1], size[0]] * 2))
-    inside[:, 2:] -= inside[:, :2]
+    kept = inside(boxes, torch.tensor(size))
+    kept[:, 2:] -= kept[:, :2]
     return {
-        "boxes": inside.flatten().tolist(),
+        "boxes": kept.flatten().tolist(),
         "scores": found.scores.tolist(),
         "categories": found.labels.tolist(),
         "masks": [] if masks is None else _run_lengths(masks, boxes, size, threshold),

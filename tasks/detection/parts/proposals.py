@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from tasks.contract import Note, Term
 from tasks.detection.parts import heads, sampling
+from tasks.detection.parts.detections import inside
 from tasks.detection.parts.objects import Truth, assign
 from tasks.openmmlab.operators import batched_nms
 
@@ -129,9 +130,9 @@ class RegionProposals(nn.Module):
             numbers.append(rows + first)
             levels.append(torch.full_like(rows, level))
             first += len(anchors)
-        inside = torch.cat(boxes, 1).minimum(extent.flip(1).repeat(1, 2)[:, None]).clamp(min=0)
+        seen = inside(torch.cat(boxes, 1), extent[:, None])
         columns = (torch.cat(each, 1) for each in (scores, numbers, levels))
-        return [self._apart(*image) for image in zip(inside, *columns, strict=True)]
+        return [self._apart(*image) for image in zip(seen, *columns, strict=True)]
 
     def _decode(self, anchors: Tensor, deltas: Tensor) -> Tensor:
         decoded: Tensor = self.head.bbox_coder.decode(anchors.flatten(0, 1), deltas.flatten(0, 1))

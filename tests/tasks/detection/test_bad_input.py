@@ -268,6 +268,20 @@ def test_a_file_that_breaks_off(tmp_path: Path) -> None:
         opened(tmp_path)
 
 
+@pytest.mark.parametrize("repair", [False, True])
+def test_training_without_an_object_or_an_image(tmp_path: Path, repair: bool) -> None:
+    path = miniature.folder(tmp_path) / "annotations/instances_train.json"
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content | {"annotations": []}))
+    message = rf"^{path} has no image for the training split: every one is without an object .*keep"
+    with pytest.raises(DataError, match=message):
+        opened(tmp_path, repair=repair)
+    assert len(opened(tmp_path, empty_images="keep")) == 4
+    path.write_text(json.dumps(content | {"annotations": [], "images": []}))
+    with pytest.raises(DataError, match=rf"^{path} has no image for the training split$"):
+        opened(tmp_path, repair=repair)
+
+
 def test_an_image_that_is_missing(tmp_path: Path) -> None:
     missing = miniature.folder(tmp_path) / "train/000000000001.png"
     missing.unlink()

@@ -265,12 +265,20 @@ def test_names_leave_the_process_as_it_was() -> None:
 
 
 def test_training_goes_on_after_a_prediction() -> None:
-    """What is kept from under inference mode does not stand in the way of gradients."""
-    model = detector(plain(SIZE)).eval()
+    """What is kept from under inference mode neither stands in the way of gradients nor changes
+    them."""
+    predicted, fresh = detector(plain(SIZE)), detector(plain(SIZE))
     with torch.inference_mode():
-        model.predict(batch(SIZE))
-    model.train()
-    torch.stack(list(values(model, batch(SIZE)).values())).sum().backward()
+        predicted.eval().predict(batch(SIZE))
+    for model in (predicted, fresh):
+        torch.stack(list(values(model.train(), batch(SIZE)).values())).sum().backward()
+    expected = dict(fresh.named_parameters())
+    for name, parameter in predicted.named_parameters():
+        if parameter.requires_grad:
+            assert parameter.grad is not None, name
+            assert torch.equal(parameter.grad, expected[name].grad), name
+    anchors = predicted.rpn(predicted.maps(batch(SIZE))).anchors
+    assert not any(each.is_inference() for each in anchors)
 
 
 def test_half_precision_keeps_the_place_of_regions() -> None:
