@@ -134,7 +134,8 @@ def open_source(data: DetectionData, split: Split) -> Source:
     else:
         annotations = coco_files.parse(read_json(path), str(path), data)
         sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-    if data.name == "folder":
+    # COCO's own files agree, and are long to read.
+    if data.name != "voc" and files != ANNOTATIONS["coco"].model_dump():
         _compare(annotations, path, expected.paths(data.root, "training")[0], data)
     annotations = _with_files(annotations, folder, Mending(str(path), data.repair))
     if data.held_out is not None and split != "test":

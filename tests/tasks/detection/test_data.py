@@ -253,8 +253,16 @@ def test_splits_with_other_classes_are_refused(tmp_path: Path) -> None:
     content["categories"].append({"id": 91, "name": "dog"})
     path.write_text(json.dumps(content))
     opened(tmp_path)
-    with pytest.raises(DataError, match=r"instances_test.json has the categories bear, cat, apple"):
-        opened(tmp_path, "test")
+    own = {
+        "training": "annotations/instances_train.json",
+        "selection": "annotations/instances_val.json",
+        "test": "annotations/instances_test.json",
+    }
+    folders = {"training": "train", "selection": "val", "test": "test"}
+    message = r"instances_test.json has the categories bear, cat, apple"
+    for layout in ({}, {"name": "coco", "annotations": own, "images": folders}):
+        with pytest.raises(DataError, match=message):
+            opened(tmp_path, "test", **layout)
 
 
 def test_a_split_without_objects_has_the_masks_of_its_file(tmp_path: Path) -> None:

@@ -208,6 +208,7 @@ def disturbed(content: Any, index: Any, seed: int) -> list[dict[str, Any]]:
 @pytest.mark.skipif(not DATA.exists(), reason="the folder shared/data/coco_mini is not there")
 @pytest.mark.usefixtures("few")
 @pytest.mark.parametrize("file", ["exact/coco/test_coco", "annotations/instances_val2017"])
+@pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy")
 def test_photographs(file: str) -> None:
     content = json.loads((DATA / f"{file}.json").read_text())
     found = disturbed(content, coco(content), 0)
