@@ -22,6 +22,7 @@ TASKS: dict[str, str] = {
     "pose": "tasks.pose.task:Pose",
     "classification": "tasks.classification.task:Classification",
     "depth": "tasks.depth.task:Depth",
+    "tracking": "tasks.tracking.task:Tracking",
     "detection": "tasks.detection.task:Detection",
     "pretraining": "tasks.pretraining.task:Pretraining",
     "supervised_pretraining": "tasks.pretraining.supervised.task:SupervisedPretraining",

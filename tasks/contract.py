@@ -95,6 +95,14 @@ class Ragged:
 
 
 @dataclass(frozen=True)
+class Handle:
+    """An object as a value of an item: a batch holds a list of them, as they are, in its place. It
+    is picklable and no dataclass, which Lightning would take apart."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
 class Metric:
     """A figure with its sampling error.
 
@@ -204,8 +212,8 @@ class TaskDataset(ABC):
 
     @abstractmethod
     def item(self, index: int, rng: np.random.Generator | None) -> dict[str, Any]:
-        """Return the sample at `index`: arrays of fixed shapes, `image` (3,H,W) uint8 among them,
-        or `Ragged` ones.
+        """Return the sample at `index`: arrays of fixed shapes, `image` (3,H,W) uint8 among them
+        where the model sees one, `Ragged` ones, or a `Handle`.
 
         It depends on nothing but its arguments. With a generator it is augmented for training,
         with None it is as evaluation sees it.

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from tasks.contract import DataError, Ragged, TaskDataset
+from tasks.contract import DataError, Handle, Ragged, TaskDataset
 
 Visit = tuple[int, int]
 """(epoch, index): one visit to a sample."""
@@ -131,9 +131,14 @@ class Items(Dataset[dict[str, Any]]):
 
 
 def collate(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """A batch: values stacked, those that are `Ragged` as a list of tensors."""
-    ragged = [name for name, value in items[0].items() if isinstance(value, Ragged)]
-    lists = {name: [torch.from_numpy(item[name].values) for item in items] for name in ragged}
+    """A batch: values stacked, those that are `Ragged` as a list of tensors, `Handle` as a list of
+    what they hold."""
+    lists: dict[str, list[Any]] = {}
+    for name, value in items[0].items():
+        if isinstance(value, Ragged):
+            lists[name] = [torch.from_numpy(item[name].values) for item in items]
+        elif isinstance(value, Handle):
+            lists[name] = [item[name].value for item in items]
     rest = [{name: item[name] for name in item if name not in lists} for item in items]
     stacked: dict[str, Any] = default_collate(rest)
     return stacked | lists

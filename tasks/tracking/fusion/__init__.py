@@ -1,0 +1,1 @@
+"""Layers that join the tokens of template and search image, after SwinTrack."""
