@@ -49,7 +49,10 @@ class Study(BaseModel):
     base: dict[str, Any] = Field({}, description="options that all cells share")
     cells: tuple[StudyCell, ...] = Field(min_length=1, description="the rows of the table")
     seeds: tuple[Seed, ...] = Field((0, 1, 2), min_length=1, description="one run a seed and row")
-    reference: str | None = Field(None, description="row that others are compared with; the first")
+    reference: str | None = Field(
+        None,
+        description="row that others of its task are compared with; the task's first by default",
+    )
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Study:

@@ -27,20 +27,11 @@ def line(outcome: Outcome) -> str:
 
 
 def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
-    """The table as Markdown, and what it says about chance.
+    """The table as Markdown, one for each task, and what it says about chance.
 
-    Differences are paired by seed and sample; where two cells cannot be compared the table says so,
-    and why.
+    Differences are paired by seed and sample, to the study's reference or, in the table of another
+    task, to its first cell; where two cells cannot be compared the table says so, and why.
     """
-    groups = {
-        cell.name: [
-            Record.model_validate(outcome.record)
-            for outcome in outcomes
-            if outcome.job.cell == cell.name and outcome.record is not None
-        ]
-        for cell in study.cells
-    }
-    reference = study.reference or study.cells[0].name
     outputs = {
         outcome.record["cell"]: outcome.job.options.output
         for outcome in outcomes
@@ -50,13 +41,42 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
     def scores(record: Record) -> Columns | None:
         return scores_of(record, outputs[record.cell])
 
+    tables = [
+        _table(study.reference, _groups(cells, outcomes), scores)
+        for cells in _by_task(study).values()
+    ]
+    return "\n".join([study.question, *(line for lines in tables for line in ["", *lines])])
+
+
+def _by_task(study: Study) -> dict[str | None, list[str]]:
+    """The names of the cells of each task."""
+    found: dict[str | None, list[str]] = {}
+    for cell in study.cells:
+        options = study.base | cell.options
+        found.setdefault(options.get("task"), []).append(cell.name)
+    return found
+
+
+def _groups(names: list[str], outcomes: Sequence[Outcome]) -> dict[str, list[Record]]:
+    return {
+        name: [
+            Record.model_validate(outcome.record)
+            for outcome in outcomes
+            if outcome.job.cell == name and outcome.record is not None
+        ]
+        for name in names
+    }
+
+
+def _table(wanted: str | None, groups: dict[str, list[Record]], scores: Scores) -> list[str]:
+    reference = wanted if wanted in groups else next(iter(groups))
     rows = [
         _row(name, records, groups[reference], name == reference, scores)
         for name, records in groups.items()
     ]
     head = ["cell", "seeds", _metric(groups), "95 % interval", f"minus `{reference}`", "95 %", ""]
     lines = [_cells(head), _cells(["---"] * len(head)), *map(_cells, rows)]
-    return "\n".join([study.question, "", *lines, *_chance(groups, scores)])
+    return [*lines, *_chance(groups, scores)]
 
 
 def _row(

@@ -120,3 +120,19 @@ def test_what_is_missing_or_cannot_be_compared_is_said() -> None:
     assert "run the missing ones" in rows(summary(STUDY, gap))["permuted"][-1]
     other = [*all_outcomes()[:-1], outcome("permuted", "permuted-labels", 2, 0.1, steps=9)]
     assert "recipe.steps" in rows(summary(STUDY, other))["permuted"][-1]
+
+
+def test_each_task_has_a_table_and_a_reference_of_its_own() -> None:
+    cells = [
+        {"name": f"{task} {name}", "task": task}
+        for task in ("pose", "depth")
+        for name in ("random", "other")
+    ]
+    study = Study.model_validate({"name": "s", "question": "what for?", "cells": cells})
+    values = {"pose random": 0.1, "pose other": 0.3, "depth random": 2.0, "depth other": 1.5}
+    kept = [outcome(name, None, seed, v) for name, v in values.items() for seed in (0, 1)]
+    text = summary(study, kept)
+    found = rows(text)
+    assert found["pose other"][4] == "+0.2000"
+    assert found["depth other"][4] == "-0.5000"
+    assert text.count("| cell | seeds |") == 2
