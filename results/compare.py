@@ -43,11 +43,18 @@ class Comparison:
         return "seeds" in self.difference.knows and self.difference.excludes(0.0)
 
 
-def compare(a: Sequence[Record], b: Sequence[Record], scores: Scores | None = None) -> Comparison:
+def compare(
+    a: Sequence[Record],
+    b: Sequence[Record],
+    scores: Scores | None = None,
+    apart: Sequence[str] = (),
+) -> Comparison:
     """Compare two groups of finished records: each one encoder (or one control of it), run with
     the same recipe, data and seeds.
 
     Seeds are paired always, samples where `scores` gives those of all records (results/pairing.py).
+    In the entries of the setting that are named `apart` the groups may differ: then these are what
+    is compared.
 
     Raises:
         ResultsError: what is not the same, listed.
@@ -60,7 +67,10 @@ def compare(a: Sequence[Record], b: Sequence[Record], scores: Scores | None = No
             "run the missing ones"
         )
     pairs = [(first[seed], second[seed]) for seed in sorted(first)]
-    _same_setting([record for pair in pairs for record in pair])
+    for one, other in pairs:
+        _same_setting([pairs[0][0], one])
+        _same_setting([pairs[0][1], other])
+    _same_setting(pairs[0], apart)
     found = sampling(pairs, scores)
     difference = interval(
         [x.figure().value - y.figure().value for x, y in pairs],
@@ -125,9 +135,9 @@ def _by_seed(records: Sequence[Record]) -> dict[int, Record]:
     return found
 
 
-def _same_setting(records: Sequence[Record]) -> None:
+def _same_setting(records: Sequence[Record], apart: Sequence[str] = ()) -> None:
     first = setting(records[0])
     for record in records[1:]:
-        found = differences(first, setting(record))
+        found = differences(first, setting(record), apart)
         if found:
             raise ResultsError(f"cannot compare: what differs is {'; '.join(found)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from results.record import Record
@@ -44,10 +44,15 @@ def encoder(record: Record) -> str:
     return str(record.backbone.get("sha256") or record.backbone["name"])
 
 
-def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
-    """Every entry in which two settings differ, as `recipe.train.steps: 200, 100`."""
+def differences(a: Mapping[str, Any], b: Mapping[str, Any], apart: Sequence[str] = ()) -> list[str]:
+    """Every entry in which two settings differ, as `recipe.train.steps: 200, 100`, but those named
+    `apart`: an entry, or a section with all that is in it, as `recipe.model`."""
     first, second = _flat(a), _flat(b)
-    names = sorted(first.keys() | second.keys())
+    names = sorted(
+        name
+        for name in first.keys() | second.keys()
+        if not any(name == part or name.startswith(f"{part}.") for part in apart)
+    )
     return [
         f"{name}: {first.get(name, 'absent')}, {second.get(name, 'absent')}"
         for name in names

@@ -53,6 +53,11 @@ class Study(BaseModel):
         None,
         description="row that others of its task are compared with; the task's first by default",
     )
+    apart: tuple[str, ...] = Field(
+        (),
+        description="entries of the setting, as recipe.model, in which cells may differ "
+        "and are compared all the same: where they are the question",
+    )
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Study:

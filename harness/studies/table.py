@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from harness.console import measured
 from harness.pace import duration
@@ -41,10 +42,7 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
     def scores(record: Record) -> Columns | None:
         return scores_of(record, outputs[record.cell])
 
-    tables = [
-        _table(study.reference, _groups(cells, outcomes), scores)
-        for cells in _by_task(study).values()
-    ]
+    tables = [_table(study, _groups(cells, outcomes), scores) for cells in _by_task(study).values()]
     return "\n".join([study.question, *(line for lines in tables for line in ["", *lines])])
 
 
@@ -68,10 +66,13 @@ def _groups(names: list[str], outcomes: Sequence[Outcome]) -> dict[str, list[Rec
     }
 
 
-def _table(wanted: str | None, groups: dict[str, list[Record]], scores: Scores) -> list[str]:
-    reference = wanted if wanted in groups else next(iter(groups))
+def _table(study: Study, groups: dict[str, list[Record]], scores: Scores) -> list[str]:
+    reference = study.reference
+    if reference not in groups:
+        reference = next(iter(groups))
+    beside = _Beside(groups[reference], scores, study.apart)
     rows = [
-        _row(name, records, groups[reference], name == reference, scores)
+        _row(name, records, None if name == reference else beside)
         for name, records in groups.items()
     ]
     head = ["cell", "seeds", _metric(groups), "95 % interval", f"minus `{reference}`", "95 %", ""]
@@ -79,9 +80,16 @@ def _table(wanted: str | None, groups: dict[str, list[Record]], scores: Scores) 
     return [*lines, *_chance(groups, scores)]
 
 
-def _row(
-    name: str, records: list[Record], reference: list[Record], is_reference: bool, scores: Scores
-) -> list[str]:
+@dataclass(frozen=True)
+class _Beside:
+    """What a row is compared with, and how."""
+
+    records: list[Record]
+    scores: Scores
+    apart: tuple[str, ...]
+
+
+def _row(name: str, records: list[Record], beside: _Beside | None) -> list[str]:
     if not records:
         return [name, "0", "", "", "", "", "no finished run"]
     figures = [record.figure() for record in records]
@@ -91,10 +99,10 @@ def _row(
         [figure.n for figure in figures],
     )
     row = [name, str(found.seeds), f"{found.mean:.4f}", _bounds(found)]
-    if is_reference:
+    if beside is None:
         return [*row, "", "", found.note]
     try:
-        difference = compare(records, reference, scores).difference
+        difference = compare(records, beside.records, beside.scores, beside.apart).difference
     except ResultsError as error:
         return [*row, "", "", str(error)]
     return [*row, f"{difference.mean:+.4f}", _bounds(difference), difference.note]

@@ -19,6 +19,7 @@ SHORT = ["--scale", "smoke", "--backbone", "simmim", "--set", f"train.steps={STE
 SHORT += ["--set", "train.state_every=5", "--set", "dynamics.points=2"]
 ODD: dict[str, list[str]] = {"pose": [], "depth": ["--set", "data.count.test=7"]}
 ODD["detection"] = ODD["depth"]
+ODD["tracking"] = ["--set", "data.count.test=5"]
 
 
 def numbers(found: dict[str, Any]) -> dict[str, Any]:

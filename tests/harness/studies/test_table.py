@@ -136,3 +136,17 @@ def test_each_task_has_a_table_and_a_reference_of_its_own() -> None:
     assert found["pose other"][4] == "+0.2000"
     assert found["depth other"][4] == "-0.5000"
     assert text.count("| cell | seeds |") == 2
+
+
+def test_what_is_the_question_may_differ() -> None:
+    kept = [outcome("trained", None, seed, 0.5) for seed in (0, 1)]
+    kept += [outcome("constant", None, seed, 0.2, steps=9) for seed in (0, 1)]
+    assert "recipe.steps: 5, 9" in summary(STUDY, kept) or "recipe.steps: 9, 5" in summary(
+        STUDY, kept
+    )
+    asked = STUDY.model_copy(update={"apart": ("recipe.steps",)})
+    assert rows(summary(asked, kept))["constant"][4] == "-0.3000"
+    other = STUDY.model_copy(update={"apart": ("recipe.step",)})
+    assert "recipe.steps" in rows(summary(other, kept))["constant"][-1]
+    mixed = [*kept[:3], outcome("constant", None, 1, 0.2, steps=8)]
+    assert "recipe.steps" in rows(summary(asked, mixed))["constant"][-1], "one row is one setting"
