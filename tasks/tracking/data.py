@@ -164,7 +164,7 @@ class TrackingDataset(TaskDataset):
         """What decides the samples, the recipe aside."""
         if self.unused:
             return _UNUSED
-        lines = [self.split]
+        lines: list[str] = [self.split]
         for pool in self.pools:
             chosen = hashlib.sha256(pool.rows.astype("<i8").tobytes()).hexdigest()
             lines.append(f"{pool.source.name} {pool.weight:g} {pool.source.digest} {chosen}")
@@ -259,7 +259,7 @@ def _skipped(pools: tuple[Pool, ...], trains: bool) -> dict[str, int]:
 
 
 def _facts(pools: tuple[Pool, ...]) -> dict[str, Any]:
-    sets = [
+    sets: list[dict[str, Any]] = [
         {
             "name": pool.source.name,
             "weight": pool.weight,

@@ -11,16 +11,20 @@ import pytest
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from tasks.contract import DataError, Handle, RecipeError
+from harness.engine.held_out import HeldOut
+from tasks.contract import DataError, Handle, Term
+from tasks.model import TaskModel
 from tasks.tracking import data
 from tasks.tracking.data import TrackingDataset
 from tasks.tracking.sequences import Frames, Sequence, Source
 from tests.tasks.tracking.standing_in import Noise, recipe, sequence, source, with_boxes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
-    from tasks.contract import Split
+    from tasks.contract import Loss, Row, Split
     from tasks.tracking.recipe import TrackingData
 
 NAN = float("nan")
@@ -280,20 +284,38 @@ def test_held_out_pairs_are_of_their_sequence_and_always_the_same(opened: dict[s
         dataset.held_out(1)
 
 
+def test_the_loss_of_held_out_samples_is_taken_of_pairs() -> None:
+    class Sizes(TaskModel):
+        def loss(self, batch: dict[str, Any]) -> Loss:
+            assert batch["image"].shape[1:] == (3, 64, 48) and len(batch["template"]) in (1, 2)
+            area = (batch["box"][:, 2:] - batch["box"][:, :2]).prod(1)
+            return {"area": Term(area.sum(), torch.tensor(len(area)))}
+
+        def predict(self, batch: dict[str, Any]) -> list[Row]:
+            raise NotImplementedError
+
+    given, dataset = recipe(dynamics={"points": 2}), TrackingDataset(recipe(), "selection")
+    found = HeldOut(dataset, given, 4).measure(Sizes(), torch.device("cpu"))
+    boxes = [dataset.held_out(k)["box"] for k in range(3)]
+    wanted = np.mean([np.prod(box[2:] - box[:2]) for box in boxes])
+    assert found == {"loss": pytest.approx(wanted, rel=1e-6)}
+
+
 def test_a_model_that_trains_nothing_needs_no_training_split(opened: dict[str, Any]) -> None:
     opened["training"] = opened["selection"] = DataError("there is none")
     given = recipe(model={"type": "correlation"}, protocol="frozen")
     sets = {split: TrackingDataset(given, split) for split in ("training", "selection", "test")}
     assert {len(each) for each in sets.values()} == {4}
     sets["test"].item(0, None)
+    uses: list[Callable[[TrackingDataset], object]] = [
+        lambda each: each.item(0, None),
+        lambda each: each.held_out(0),
+        lambda each: each.fraction(0.5, 0),
+    ]
     for split in ("training", "selection"):
         assert "not opened" in sets[split].info.facts["unused"] and sets[split].unused
-        for use in (
-            lambda each: each.item(0, None),
-            lambda each: each.held_out(0),
-            lambda each: each.fraction(0.5, 0),
-        ):
-            with pytest.raises((DataError, RecipeError), match="trains nothing"):
+        for use in uses:
+            with pytest.raises(DataError, match="trains nothing"):
                 use(sets[split])
     with pytest.raises(DataError, match="there is none"):
         TrackingDataset(recipe(), "training")

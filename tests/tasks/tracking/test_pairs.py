@@ -60,7 +60,13 @@ def test_a_gap_is_of_frames_and_not_of_usable_ones() -> None:
 
 
 def test_frames_without_a_usable_box_are_never_drawn() -> None:
-    rows = {1: [NAN] * 4, 2: [5, 5, 0, 9], 3: [5, 5, 9, -1], 4: [-20, 5, 20, 9], 5: [5, -30, 9, 29]}
+    rows: dict[int, list[float]] = {
+        1: [NAN] * 4,
+        2: [5, 5, 0, 9],
+        3: [5, 5, 9, -1],
+        4: [-20, 5, 20, 9],
+        5: [5, -30, 9, 29],
+    }
     rows |= {6: [5, 5, float("inf"), 9], 7: [-5, -5, 9, 9]}
     plain = sequence("flagged", 12, 1)
     absent, cover, visible = np.zeros(12, bool), np.full(12, 8), np.ones(12, bool)
