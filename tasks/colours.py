@@ -17,19 +17,21 @@ _ENHANCE = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
 def jitter(
-    image: Image.Image, reaches: Sequence[float], hue: float, rng: np.random.Generator
+    image: Image.Image, reaches: Sequence[float], hue: float | None, rng: np.random.Generator
 ) -> Image.Image:
     """Change an RGB image by factors and a turn of the hue, in an order that is drawn, too.
 
     Args:
         image: of any size.
-        reaches: of brightness, contrast and saturation: factors are in 1 - reach to 1 + reach.
-        hue: largest turn either way, as a share of a whole one.
+        reaches: of brightness, contrast and saturation: factors are in 1 - reach to 1 + reach, not
+            below 0.
+        hue: largest turn either way, as a share of a whole one; None leaves the way over Pillow's
+            hues out, which changes colours a little even without a turn.
         rng: decides everything.
     """
-    factors = [rng.uniform(1 - reach, 1 + reach) for reach in reaches]
-    turn = rng.uniform(-hue, hue)
-    for number in rng.permutation(len(factors) + 1):
+    factors = [rng.uniform(max(0, 1 - reach), 1 + reach) for reach in reaches]
+    turn = 0.0 if hue is None else rng.uniform(-hue, hue)
+    for number in rng.permutation(len(factors) + (hue is not None)):
         if number == len(factors):
             image = _turned(image, turn)
         else:

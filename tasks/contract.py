@@ -222,6 +222,15 @@ class TaskDataset(ABC):
             DataError: naming the file, where the sample cannot be read.
         """
 
+    def held_out(self, index: int) -> dict[str, Any]:
+        """The sample at `index` as the loss of held-out samples takes it: without augmentation, but
+        with what `TaskModel.loss` needs, where evaluation sees something else.
+
+        Raises:
+            DataError: it has no such sample.
+        """
+        return self.item(index, None)
+
     def permuted(self, seed: int) -> TaskDataset:
         """The same data set with labels exchanged among its samples: the control."""
         raise NotImplementedError(f"{type(self).__name__} has no permuted-labels control")

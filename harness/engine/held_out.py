@@ -61,7 +61,7 @@ class HeldOut:
 
 def _batch(dataset: TaskDataset, indices: range) -> dict[str, Any]:
     return collate(
-        [dataset.item(index, None) | {"index": index, "sample_key": index} for index in indices]
+        [dataset.held_out(index) | {"index": index, "sample_key": index} for index in indices]
     )
 
 
