@@ -18,7 +18,7 @@ import struct
 import warnings
 import zlib
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import cv2
 import numpy as np
@@ -54,6 +54,7 @@ _DAMAGE = (
     zlib.error,
 )
 _ORIENTATION = 0x0112
+_SIDEWAYS = 5
 _JPEG_END = b"\xff\xd9"
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 _EIGHT_BITS_RGB = b"\x08\x02"
@@ -93,6 +94,26 @@ def of_size(path: Path, size: tuple[int, int]) -> NDArray[np.uint8]:
     raise DataError(
         f"the image {name} is {found[0]}x{found[1]}, its annotation says {size[0]}x{size[1]}"
     )
+
+
+def extent(file: BinaryIO, name: str) -> tuple[int, int]:
+    """Width and height of an image when it is upright, from the head of its file alone.
+
+    Raises:
+        DataError: naming the image that is damaged at its head, or is none.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with Image.open(file, formats=_formats()) as image:
+                width, height = image.size
+                tagged = image.format == "TIFF" or image.info.get("exif")
+                turned = tagged and _orientation(image) >= _SIDEWAYS
+    except UnidentifiedImageError:
+        raise _refusal(name, "it is no image, or damaged at its head") from None
+    except _DAMAGE as error:
+        raise _refusal(name, f"it is truncated or damaged: {error}") from None
+    return (height, width) if turned else (width, height)
 
 
 def stored(path: Path) -> bytes:

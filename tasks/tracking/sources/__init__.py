@@ -1,1 +1,1 @@
-"""Where sequences come from: the embedded world, official layouts, folders."""
+"""Where sequences come from: the embedded world, official layouts, folders, archives."""
