@@ -55,9 +55,7 @@ def check(
     """
     from harness.exporting import problems
 
-    options = RunOptions(
-        task=task, dataset=dataset, data_root=data_root, sets=tuple(sets or ())
-    )
+    options = RunOptions(task=task, dataset=dataset, data_root=data_root, sets=tuple(sets or ()))
     found = problems(file, options)
     for line in found[:SHOWN]:
         typer.echo(line)

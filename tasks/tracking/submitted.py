@@ -60,7 +60,9 @@ class Form(ABC):
         if folder is not None and not own & set(names):
             yield f"all files lie in a folder `{printable(folder)}`: pack what is in it"
             return
-        yield from (f"`{printable(name)}` is of no sequence" for name in sorted({*names} - own))
+        yield from (
+            f"`{printable(name)}` is none of the set's files" for name in sorted({*names} - own)
+        )
         yield from (f"`{name}` is there {n} times" for name, n in names.items() if n > 1)
         for sequence in sequences:
             kinds = expected[sequence.name]
@@ -79,10 +81,9 @@ class Form(ABC):
 class _Got10k(Form):
     def files(self, sequence: str, names: Counter[str]) -> Mapping[str, list[str]]:
         start = f"{sequence}/{sequence}"
-        numbered = re.compile(rf"{re.escape(start)}_(\d{{3}})\.txt")
-        runs = [int(found[1]) for name in names if (found := numbered.fullmatch(name))]
-        count = max([1, *runs])
-        boxes = [f"{start}_{run:03d}.txt" for run in range(1, min(count, len(runs) + 1) + 1)]
+        numbered = re.compile(rf"{re.escape(start)}_\d{{3}}\.txt")
+        count = sum(numbered.fullmatch(name) is not None for name in names)
+        boxes = [f"{start}_{run:03d}.txt" for run in range(1, max(1, count) + 1)]
         return {"boxes": boxes, "times": [f"{start}_time.txt"]}
 
 
