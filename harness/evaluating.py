@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -38,6 +39,7 @@ class Evaluated:
         notes: what has to be known of them.
         about: model, data and recipe, JSON-able.
         folder: where predictions and `evaluation.json` lie.
+        seconds: that prediction took; None where another program predicted.
     """
 
     evaluation: Evaluation
@@ -45,6 +47,7 @@ class Evaluated:
     notes: tuple[str, ...]
     about: dict[str, Any]
     folder: Path
+    seconds: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON, and for the file beside the predictions."""
@@ -55,6 +58,7 @@ class Evaluated:
             "published": self.published,
             "notes": list(self.notes),
             "evaluator": self.evaluation.evaluator,
+            "seconds": self.seconds,
         }
 
 
@@ -95,14 +99,17 @@ def evaluate(
         task.prepare(found.recipe, totals(advance))
     dataset = task.dataset(found.recipe, "test")
     _require_what_was_trained(record, dataset)
-    about = _about(checkpoint, task, found.recipe, dataset)
+    made = {"checkpoint": {"name": _file(checkpoint).name, "sha256": _sha256(_file(checkpoint))}}
+    about = about_what(made, task, found.recipe, dataset)
     folder = options.output / task.name / about["evaluation"][:12]
     with Signals() as signals:
         work = _Work(found.recipe, options, folder)
+        began = time.monotonic()
         rows = predict(work, found.model, dataset, signals, console)
+        seconds = time.monotonic() - began
     evaluation = task.evaluate(rows, dataset)
-    measured = Evaluated(evaluation, found.figures, found.notes, about, folder)
-    _write(measured, task, rows, dataset)
+    measured = Evaluated(evaluation, found.figures, found.notes, about, folder, seconds)
+    write(measured, task, rows, dataset)
     return measured
 
 
@@ -198,17 +205,19 @@ def _with_other_data(
     return recipes.load_resolved(task.name, recipes.overridden(values, options))
 
 
-def _about(
-    checkpoint: Path, task: Task, recipe: TaskRecipe, dataset: TaskDataset
-) -> dict[str, Any]:
-    """What was measured on what, and a hash of it."""
-    file = _file(checkpoint)
+def _sha256(file: Path) -> str:
     with file.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def about_what(
+    made: dict[str, Any], task: Task, recipe: TaskRecipe, dataset: TaskDataset
+) -> dict[str, Any]:
+    """What was measured on what, and a hash of it; `made` says what the predictions come from."""
     about = {
         "task": task.name,
         "task_version": task.version,
-        "checkpoint": {"name": file.name, "sha256": digest},
+        **made,
         "data": dataset.info.sha256,
         "recipe": recipe.model_dump(mode="json"),
     }
@@ -216,12 +225,19 @@ def _about(
     return about | {"evaluation": whole, "data": asdict(dataset.info)}
 
 
-def _write(found: Evaluated, task: Task, rows: list[Row], dataset: TaskDataset) -> None:
-    """Predictions, picture and figures, each whole or not at all."""
+def write(
+    found: Evaluated,
+    task: Task,
+    rows: list[Row],
+    dataset: TaskDataset,
+    drawn: list[Row] | None = None,
+) -> None:
+    """Predictions, picture and figures, each whole or not at all; `drawn` where a part of the rows
+    is on the picture."""
     folder = found.folder
-    predictions.write_rows(rows, folder / "predictions.parquet")
+    files = {reopening.PREDICTIONS: predictions.write_rows(rows, folder / reopening.PREDICTIONS)}
     predictions.write_columns(found.evaluation.per_sample, folder / "per_sample.parquet")
-    png.write(task.draw(rows, dataset), folder / "picture.png")
+    png.write(task.draw(drawn or rows, dataset), folder / "picture.png")
     versions = {"versions": surroundings.versions(), "git_commit": surroundings.git_commit()}
-    text = json.dumps(found.as_dict() | versions, indent=2, sort_keys=True)
-    results.write_text(folder / "evaluation.json", f"{text}\n")
+    text = json.dumps(found.as_dict() | versions | {"files": files}, indent=2, sort_keys=True)
+    results.write_text(folder / reopening.EVALUATION, f"{text}\n")

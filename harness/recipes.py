@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +17,7 @@ from tasks.contract import RecipeError
 
 if TYPE_CHECKING:
     from harness.options import RunOptions
+    from tasks.contract import Task
     from tasks.recipe import TaskRecipe
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -35,10 +37,7 @@ def resolve(options: RunOptions) -> TaskRecipe:
         UnknownNameError: a task or data set that does not exist.
     """
     task = plugins.task(options.task)
-    if options.dataset is not None and options.dataset not in task.datasets:
-        raise plugins.unknown(
-            "data set", options.dataset, list(task.datasets), "harness list datasets"
-        )
+    _require_known(task, options)
     path = recipe_file(options)
     values = overridden(_read(path), options)
     named = values.get("data", {}).get("name")
@@ -56,6 +55,21 @@ def resolve(options: RunOptions) -> TaskRecipe:
             f"`{path.name}` is of scale `{recipe.scale}`: leave --scale {options.scale} out"
         )
     return recipe
+
+
+def resolve_sections(options: RunOptions, sections: dict[str, Any]) -> TaskRecipe:
+    """The recipe file for the scale alone, with these values in place of its sections of that name,
+    then the options, then `--set`. Of the file's own data set its values stay.
+
+    Raises:
+        RecipeError, UnknownNameError: as `resolve`.
+    """
+    task = plugins.task(options.task)
+    _require_known(task, options)
+    values = _read(recipe_file(replace(options, dataset=None)))
+    if sections["data"]["name"] == values.get("data", {}).get("name"):
+        sections = sections | {"data": values["data"]}
+    return _validate(task.Recipe, overridden(values | sections, options))
 
 
 def overridden(values: dict[str, Any], options: RunOptions) -> dict[str, Any]:
@@ -172,6 +186,13 @@ def determining(recipe: BaseModel) -> dict[str, Any]:
             continue
         kept[name] = determining(value) if isinstance(value, BaseModel) else dumped[name]
     return kept
+
+
+def _require_known(task: Task, options: RunOptions) -> None:
+    if options.dataset is not None and options.dataset not in task.datasets:
+        raise plugins.unknown(
+            "data set", options.dataset, list(task.datasets), "harness list datasets"
+        )
 
 
 def _file_for(options: RunOptions) -> Path:

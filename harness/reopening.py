@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from tasks.contract import Row, Task
 
 PREDICTIONS = "predictions.parquet"
+EVALUATION = "evaluation.json"
 
 
 def finished(path: Path) -> Record:
@@ -37,14 +38,30 @@ def test_data(record: Record, place: Path, data_root: Path | None = None) -> tup
         ResultsError: the test data are others.
         RecipeError, DataError, UnknownNameError: the record's recipe or data cannot be had here.
     """
-    values = record.recipe
+    sha256 = record.data.get("test", {}).get("sha256")
+    return opened(record.task, record.recipe, sha256, place, data_root)
+
+
+def opened(
+    task_name: str,
+    values: dict[str, Any],
+    sha256: str | None,
+    place: Path,
+    data_root: Path | None = None,
+) -> tuple[Task, Any]:
+    """A task and the test split of a recipe's values, which must have the hash.
+
+    Raises:
+        ResultsError: the test data are others.
+        RecipeError, DataError, UnknownNameError: as `test_data`.
+    """
     if data_root is not None:
         values = values | {"data": values["data"] | {"root": str(data_root)}}
-    recipe = recipes.load_resolved(record.task, values)
-    task = plugins.task(record.task)
+    recipe = recipes.load_resolved(task_name, values)
+    task = plugins.task(task_name)
     task.prepare(recipe)
     dataset = task.dataset(recipe, "test")
-    if dataset.info.sha256 != record.data.get("test", {}).get("sha256"):
+    if dataset.info.sha256 != sha256:
         raise ResultsError(
             f"the test data of `{recipe.data.name}` are not those of `{place}`: their hash "
             "differs; give the right folder with --data-root"

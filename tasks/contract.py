@@ -186,6 +186,32 @@ class Gallery:
 
 
 @dataclass(frozen=True)
+class Predictions:
+    """What another program predicted.
+
+    Attributes:
+        runs: rows of each of its runs, which a task may count together; one run mostly.
+        notes: how the files were taken, and what was left out, a line each.
+    """
+
+    runs: tuple[list[Row], ...]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a benchmark's server takes.
+
+    Attributes:
+        files: path in the archive -> content.
+        notes: what has to be known of them, a line each.
+    """
+
+    files: dict[str, bytes]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Published:
     """A model that was published whole: its encoder and the task's own layers.
 
@@ -364,6 +390,61 @@ class Task(ABC):
         raise RecipeError(
             f"the task `{self.name}` reads no published models: give the folder of a run"
         )
+
+    def scored_as(self, dataset: str) -> dict[str, Any]:
+        """Section -> values of the recipe under which what other programs predicted on a data set
+        is scored.
+
+        Raises:
+            RecipeError: the task reads no predictions of others.
+        """
+        raise RecipeError(f"the task `{self.name}` reads no predictions of other programs")
+
+    def read_predictions(
+        self, folder: Path, dataset: Any, layout: str | None = None
+    ) -> Predictions:
+        """What another program predicted for the samples of `dataset`; of `layout`, or of the one
+        that the files have.
+
+        Raises:
+            DataError: naming the file, and its line, where it cannot be read as such.
+            RecipeError: the task reads none, or has no such layout.
+        """
+        raise RecipeError(f"the task `{self.name}` reads no predictions of other programs")
+
+    def pooled(self, evaluations: list[Evaluation]) -> Evaluation:
+        """The evaluation of several runs of one program, counted together.
+
+        Raises:
+            RecipeError: the task does not say how.
+        """
+        raise RecipeError(f"the task `{self.name}` counts no runs together: give one")
+
+    def served_as(self, dataset: str) -> dict[str, Any]:
+        """Section -> values of the recipe of the test set that a benchmark's server knows.
+
+        Raises:
+            RecipeError: the data set has no such server.
+        """
+        raise RecipeError(f"the task `{self.name}` knows no server that takes predictions")
+
+    def submission(self, rows: list[Row], dataset: Any, seconds: float | None) -> Submission:
+        """The files in which the benchmark's server takes these predictions; `seconds` they took.
+
+        Raises:
+            DataError: rows that are missing, doubled or of samples that the data set lacks.
+            RecipeError: the data set has no such server, or the seconds are needed and unknown.
+        """
+        raise RecipeError(f"the task `{self.name}` knows no server that takes predictions")
+
+    def check_submission(self, file: Path, dataset: Any) -> list[str]:
+        """What a benchmark's server would not take in an archive, a line each.
+
+        Raises:
+            DataError: the file is no archive.
+            RecipeError: the data set has no such server.
+        """
+        raise RecipeError(f"the task `{self.name}` knows no server that takes predictions")
 
     def prepare(self, recipe: Any, progress: Any = None) -> None:  # noqa: B027
         """Make what `dataset` reads, where it can be made; `progress(done, total)` is called."""

@@ -35,6 +35,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command(
         "harness.cli.evaluate:evaluate", "Measure a trained or published model, without training."
     ),
+    "export": Command("harness.cli.export:app", "Write or check what a benchmark's server takes."),
     "rescore": Command("harness.cli.results:rescore", "Compute metrics anew from predictions."),
     "report": Command("harness.cli.results:report", "Write the leaderboard from the table."),
     "version": Command("harness.cli.version:version", "Print the version."),

@@ -24,6 +24,13 @@ Name = Literal[
 ]
 
 
+def convention_of(dataset: str) -> Convention:
+    """The convention by which a data set's own figures are published; GOT-10k's for sets that have
+    none."""
+    own: dict[str, Convention] = {"lasot": "lasot", "trackingnet": "trackingnet", "uav123": "otb"}
+    return "otb" if dataset.startswith("otb") else own.get(dataset, "got10k")
+
+
 class SplitCounts(Section):
     """Videos of microworld in each split."""
 

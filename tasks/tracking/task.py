@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from tasks.contract import SPLITS, Evaluation, Row, Split, Task
 from tasks.recipe import TaskRecipe
-from tasks.tracking.recipe import TrackingRecipe
+from tasks.tracking.recipe import TrackingRecipe, convention_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from backbones import Backbone
-    from tasks.contract import DataInfo, Gallery
+    from tasks.contract import DataInfo, Gallery, Predictions, Submission
     from tasks.model import TaskModel
     from tasks.tracking.data import TrackingDataset
 
@@ -106,6 +106,33 @@ class Tracking(Task):
 
     def explain(self) -> str:
         return _EXPLANATION
+
+    def scored_as(self, dataset: str) -> dict[str, Any]:
+        return {"data": {"name": dataset}, "measure": {"convention": convention_of(dataset)}}
+
+    def read_predictions(
+        self, folder: Path, dataset: TrackingDataset, layout: str | None = None
+    ) -> Predictions:
+        from tasks.tracking.result_files import read
+
+        return read(folder, dataset, layout)
+
+    def served_as(self, dataset: str) -> dict[str, Any]:
+        from tasks.tracking.submission import served
+
+        return {"data": served(dataset)}
+
+    def submission(
+        self, rows: list[Row], dataset: TrackingDataset, seconds: float | None
+    ) -> Submission:
+        from tasks.tracking.submission import submission
+
+        return submission(rows, dataset, seconds)
+
+    def check_submission(self, file: Path, dataset: TrackingDataset) -> list[str]:
+        from tasks.tracking.submission import check
+
+        return check(file, dataset)
 
     def prepare(self, recipe: TrackingRecipe, progress: Any = None) -> None:
         from tasks.microworld.several import prepare_several
