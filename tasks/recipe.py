@@ -315,3 +315,8 @@ class TaskRecipe(Section):
         json_schema_extra=FREE,
         description="of training by steps",
     )
+
+    @property
+    def evaluation_batch(self) -> int:
+        """Samples that are predicted together, in each process."""
+        return self.train.batch_size

@@ -180,7 +180,7 @@ def predict(
         module = Training(model, plan.recipe, schedule, 0, plan.options.seed, signals, watch)
         share = Share(
             len(dataset),
-            plan.recipe.train.batch_size,
+            plan.recipe.evaluation_batch,
             carrier.global_rank,
             carrier.world_size,
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
 
@@ -27,19 +27,45 @@ class Response(NamedTuple):
     boxes: Tensor
 
 
+class ScaleSearch(NamedTuple):
+    """How the size of a target is found by a network that gives its centre alone (Bertinetto et al.
+    2016, section 4.2).
+
+    Attributes:
+        scales: factors on the target's size, of which each gets a search image of its own.
+        penalty: factor on the score of another size than the last.
+        rate: share of a new size that is taken over.
+    """
+
+    scales: tuple[float, ...]
+    penalty: float
+    rate: float
+
+
 class Matcher(TaskModel):
     """An encoder that compares; `predict` follows targets with it.
 
     Attributes:
-        scales: sizes of the target, as factors, of which each gets a search image of its own.
+        scale_search: how sizes are found, where the network gives none.
     """
 
-    scales: ClassVar[tuple[float, ...]] = (1.0,)
+    scale_search: ScaleSearch | None = None
     recipe: TrackingRecipe
+
+    @property
+    def template_view(self) -> tuple[float, tuple[int, int]]:
+        """How templates are cut: factor, and height and width in pixels."""
+        crop = self.recipe.crop
+        return crop.template_factor, crop.template_size
 
     @abstractmethod
     def template(self, images: Tensor) -> Tensor:
         """(B,...) what is remembered of templates (B,3,h,w) in [0,1]; computed once a target."""
+
+    def remember(self, images: Tensor, boxes: Tensor) -> Tensor:
+        """(B,...) likewise, told where the targets lie: (B,4) x1, y1, x2, y2 in pixels of the
+        templates. Those that need not know take the images alone."""
+        return self.template(images)
 
     @abstractmethod
     def match(self, template: Tensor, images: Tensor) -> Response:

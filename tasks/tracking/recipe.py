@@ -164,12 +164,16 @@ class TestRecipe(Section):
     )
     lost_below: Fraction = Field(
         0.0,
-        description="score under which the target counts as lost: its last box is the next centre",
+        description="the cell's own score under which the target counts as lost: its last box is "
+        "the next centre",
     )
     lost_growth: Annotated[float, Field(ge=1)] = Field(
-        1.0, description="factor on the search area with each frame that it is lost, up to 4"
+        1.0,
+        description="factor on the search area's sides with each frame that it is lost, up to 4",
     )
-    batch: Count = Field(16, description="sequences that are followed together")
+    batch: Count = Field(
+        16, description="sequences that are followed together", json_schema_extra=FREE
+    )
 
 
 class MeasureRecipe(Section):
@@ -199,6 +203,10 @@ class TrackingRecipe(TaskRecipe):
     test: TestRecipe = TestRecipe.model_validate({})
     measure: MeasureRecipe = MeasureRecipe.model_validate({})
     predictions: PredictionsRecipe = PredictionsRecipe.model_validate({})
+
+    @property
+    def evaluation_batch(self) -> int:
+        return self.test.batch
 
     @model_validator(mode="after")
     def _frozen_correlation(self) -> Self:
