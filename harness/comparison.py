@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from harness import differing
+from harness import differing, plotting, plugins
 from harness.comparing import Filters, sides
 from harness.curves import Curves, between
 from harness.errors import UserError
@@ -58,14 +58,18 @@ class Compared:
         return {name: [r.figure().value for r in group] for name, group in self.groups.items()}
 
     def draw(self, folder: Path, data_root: Path | None = None) -> list[Path]:
-        """Draw for each pair the images that one has right and the other wrong.
+        """Draw what the task plots of several models, and for each pair the images that one has
+        right and the other wrong.
 
         Raises:
-            UserError: scores are not right or wrong, or runs do not lie below the output folder.
+            UserError: there is neither, or runs do not lie below the output folder.
             ResultsError, RecipeError, DataError: predictions or data are not those of the records.
         """
-        written: list[Path] = []
+        plotted = plugins.task(self.first.task).plotted
+        written = plotting.draw(self.groups, self.output, folder, data_root) if plotted else []
         for (a, b), found in self.agreements.items():
+            if isinstance(found, str) and plotted:
+                continue
             if isinstance(found, str):
                 raise UserError(f"nothing can be drawn of `{a}` and `{b}`: {found}")
             runs = self.groups[a], self.groups[b]

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import png, reopening
-from harness.errors import UserError
-from harness.scores import place_of
+from harness.scores import run_of
 from results import Record
 from results.agreement import Agreement
 
@@ -45,23 +44,13 @@ def draw(
         if not samples:
             continue
         (record,) = (run for run in runs if run.seed == found.seeds[0])
-        place = _place(record, output)
+        place = run_of(record, output)
         # Runs that are compared have the same test data.
         opened = opened or reopening.test_data(record, place, data_root)
         path = folder / f"{png.stem(right)}-right-{png.stem(wrong)}-wrong.png"
         _draw(reopening.rows(record, place), samples[:SHOWN], opened, path)
         written.append(path)
     return written
-
-
-def _place(record: Record, output: Path) -> Path:
-    place = place_of(record, output)
-    if place is None:
-        raise UserError(
-            f"the run of `{record.backbone['name']}`, seed {record.seed}, does not lie below "
-            f"`{output}`: give the folder of the runs with --output"
-        )
-    return place
 
 
 def _draw(

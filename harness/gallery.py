@@ -11,11 +11,12 @@ from harness import reopening
 from harness.errors import UserError
 from results import Record
 from results.files import write_bytes
+from tasks.films import as_gif
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from tasks.contract import Gallery
+    from tasks.contract import Gallery, Row, Task
 
 
 def gallery(path: Path, data_root: Path | None = None) -> Gallery:
@@ -30,10 +31,44 @@ def gallery(path: Path, data_root: Path | None = None) -> Gallery:
             test data are others.
         RecipeError, DataError, UnknownNameError: the record's recipe or data cannot be had here.
     """
+    task, rows, dataset, words = _opened(path, data_root)
+    return task.pictures(rows, dataset, words)
+
+
+def film(path: Path, sequence: str, file: Path, data_root: Path | None = None) -> Path:
+    """Write one sequence of a record's predictions: a film as `.gif`, a sheet as `.png`.
+
+    Args:
+        path: the record file.
+        sequence: its name.
+        file: what is written; what is there already is left there.
+        data_root: as `gallery`.
+
+    Raises:
+        UserError: the file has another ending, or is there already and is another one.
+        ResultsError, RecipeError, DataError, UnknownNameError: as `gallery`; also a task without
+            sequences, a sequence that there is not.
+        OSError: the file cannot be written.
+    """
+    ending = file.suffix.lower()
+    if ending not in (".gif", ".png"):
+        raise UserError(f"`{file}`: give a file that ends in .gif (a film) or .png (a sheet)")
+    task, rows, dataset, words = _opened(path, data_root)
+    if ending == ".gif":
+        content = as_gif(task.film(rows, dataset, sequence, words))
+    else:
+        content = _png(task.film_sheet(rows, dataset, sequence, words))
+    _keep(file, content)
+    write_bytes(file, content)
+    return file
+
+
+def _opened(path: Path, data_root: Path | None) -> tuple[Task, list[Row], Any, str]:
+    """Task, predictions, test split and title of a record file."""
     record = reopening.finished(path)
     rows = reopening.rows(record, path)
     task, dataset = reopening.test_data(record, path, data_root)
-    return task.pictures(rows, dataset, title(record, len(dataset)))
+    return task, rows, dataset, title(record, len(dataset))
 
 
 def title(record: Record, count: int) -> str:
@@ -57,19 +92,18 @@ def write(found: Gallery, folder: Path) -> list[Path]:
     contents |= {f"{stem}.csv": _csv(lines) for stem, lines in found.tables.items()}
     if folder.exists() and not folder.is_dir():
         raise UserError(f"`{folder}` is a file: give a folder for the pictures")
-    other = [n for n, new in contents.items() if (folder / n).exists() and not _is(folder / n, new)]
-    if other:
-        raise UserError(
-            f"`{folder / other[0]}` is there already and is another one: remove it, or give "
-            "another folder"
-        )
+    for name, content in contents.items():
+        _keep(folder / name, content)
     for name, content in contents.items():
         write_bytes(folder / name, content)
     return [folder / name for name in contents]
 
 
-def _is(path: Path, content: bytes) -> bool:
-    return path.is_file() and path.read_bytes() == content
+def _keep(path: Path, content: bytes) -> None:
+    if path.exists() and not (path.is_file() and path.read_bytes() == content):
+        raise UserError(
+            f"`{path}` is there already and is another one: remove it, or give another place"
+        )
 
 
 def _png(image: Image) -> bytes:

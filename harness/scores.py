@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from harness.errors import UserError
 from results import Record
 from results.predictions import read_columns
 
@@ -36,6 +37,21 @@ def place_of(record: Record, output: Path) -> Path | None:
     """The record's file below `output`, if it lies there."""
     found = sorted(output.glob(f"{record.task}/*/{record.cell[:12]}/record.json"))
     return found[0] if found else None
+
+
+def run_of(record: Record, output: Path) -> Path:
+    """The record's file below `output`.
+
+    Raises:
+        UserError: it does not lie there.
+    """
+    place = place_of(record, output)
+    if place is None:
+        raise UserError(
+            f"the run of `{record.backbone['name']}`, seed {record.seed}, does not lie below "
+            f"`{output}`: give the folder of the runs with --output"
+        )
+    return place
 
 
 def _read(record: Record, output: Path, name: str) -> Columns | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
@@ -298,6 +298,7 @@ class Task(ABC):
             training: what evaluation on another data set changes.
         ratios: name -> terms of the loss whose sum is divided by that of others, where curves are
             compared.
+        plotted: whether `plots` draws several models in one picture.
         one_process: whether a sample's loss depends on the others of the batch, so that training
             cannot be shared.
     """
@@ -311,6 +312,7 @@ class Task(ABC):
     ratios: ClassVar[dict[str, tuple[tuple[str, ...], tuple[str, ...]]]] = {}
     Recipe: ClassVar[type[TaskRecipe]]
     of_data: ClassVar[tuple[str, ...]] = ("data",)
+    plotted: ClassVar[bool] = False
     one_process: ClassVar[bool] = False
 
     @abstractmethod
@@ -343,6 +345,34 @@ class Task(ABC):
             DataError: rows that are missing, doubled or of samples that the data set lacks.
         """
         return Gallery({"samples": self.draw(rows, dataset)})
+
+    def film(self, rows: list[Row], dataset: Any, sequence: str, title: str) -> list[Image]:
+        """One sequence frame by frame: pictures of one size and palette. `title` says of which run.
+
+        Raises:
+            RecipeError: the task has no sequences.
+            DataError: there is none of this name, or it cannot be drawn.
+        """
+        raise RecipeError(f"the task `{self.name}` has no sequences: leave `--sequence` out")
+
+    def film_sheet(self, rows: list[Row], dataset: Any, sequence: str, title: str) -> Image:
+        """One sequence on one picture.
+
+        Raises:
+            RecipeError, DataError: as `film`.
+        """
+        raise RecipeError(f"the task `{self.name}` has no sequences: leave `--sequence` out")
+
+    def plots(self, runs: Mapping[str, Sequence[list[Row]]], dataset: Any) -> dict[str, Image]:
+        """Several models in one picture, where `plotted` says that there are such.
+
+        Args:
+            runs: name -> predictions of each of its runs.
+
+        Returns:
+            File stem -> picture.
+        """
+        return {}
 
     @abstractmethod
     def explain(self) -> str:

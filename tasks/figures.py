@@ -10,7 +10,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFont
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -129,11 +129,23 @@ class Page:
         axes.imshow(pixels, interpolation="hanning" if enough else "nearest")
         axes.set_axis_off()
 
+    def pixel(self, left: float, top: float) -> tuple[int, int]:
+        """The pixel of `image` at a place: its column and line."""
+        return round((_MARGIN + left) * DPI), round((self._top + top) * DPI)
+
     def image(self) -> Image.Image:
         """The page, RGB."""
         self._canvas.draw()
         pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
         return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+@cache
+def font(size: float = SMALL) -> Any:
+    """The pages' letters for Pillow, of a size in points."""
+    from matplotlib.font_manager import findfont
+
+    return ImageFont.truetype(findfont(_FAMILY), round(size * DPI / 72))
 
 
 @cache

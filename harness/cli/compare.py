@@ -31,7 +31,10 @@ def compare(
     ] = None,
     pictures: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Draw images that one has right and another wrong."),
+        typer.Option(
+            metavar="DIR",
+            help="Draw what one has right and another wrong, or what the task plots.",
+        ),
     ] = None,
     curves: Annotated[
         bool,

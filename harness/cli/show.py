@@ -49,6 +49,14 @@ def record(
         Path | None,
         typer.Option(metavar="DIR", help="Draw its predictions into a folder, in place of print."),
     ] = None,
+    sequence: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Draw one sequence, of a task that has such."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where to: .gif, a film, or .png, a sheet of frames."),
+    ] = None,
     data_root: DataRoot = None,
     json: Json = False,
 ) -> None:
@@ -58,12 +66,19 @@ def record(
     import results
     from harness.cli.output import as_json, plain
 
+    if (sequence is None) != (out is None):
+        raise UserError("`--sequence NAME` and `--out FILE` go together")
+    if sequence is not None and pictures is not None:
+        raise UserError("`--sequence NAME` does not go with `--pictures DIR`: give one of them")
     path = find_record(which, output)
+    if sequence is not None and out is not None:
+        _film(path, sequence, out, data_root, json)
+        return
     if pictures is not None:
         _draw(path, pictures, data_root, json)
         return
     if data_root is not None:
-        raise UserError("`--data-root` goes with `--pictures DIR`")
+        raise UserError("`--data-root` goes with `--pictures DIR` or `--sequence NAME`")
     found = results.read(path)
     if json:
         typer.echo(as_json(found))
@@ -101,6 +116,14 @@ def _draw(path: Path, folder: Path, data_root: Path | None, json: bool) -> None:
         typer.echo(as_json({"files": [str(file) for file in written], "notes": found.notes}))
         return
     typer.echo("\n".join([*map(str, written), *(f"note: {note}" for note in found.notes)]))
+
+
+def _film(path: Path, sequence: str, out: Path, data_root: Path | None, json: bool) -> None:
+    from harness import gallery
+    from harness.cli.output import as_json
+
+    written = gallery.film(path, sequence, out, data_root)
+    typer.echo(as_json({"files": [str(written)]}) if json else str(written))
 
 
 def find_record(which: str, output: Path) -> Path:

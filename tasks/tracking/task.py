@@ -10,6 +10,8 @@ from tasks.recipe import TaskRecipe
 from tasks.tracking.recipe import TrackingRecipe, convention_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from PIL.Image import Image
 
     from backbones import Backbone
@@ -61,6 +63,7 @@ class Tracking(Task):
     }
     Recipe: ClassVar[type[TaskRecipe]] = TrackingRecipe
     of_data: ClassVar[tuple[str, ...]] = ("data", "measure", "predictions")
+    plotted: ClassVar[bool] = True
 
     def dataset(self, recipe: TrackingRecipe, split: Split) -> TrackingDataset:
         from tasks.tracking.data import TrackingDataset
@@ -103,6 +106,27 @@ class Tracking(Task):
         from tasks.tracking.drawing import pictures
 
         return pictures(rows, dataset, title)
+
+    def film(
+        self, rows: list[Row], dataset: TrackingDataset, sequence: str, title: str
+    ) -> list[Image]:
+        from tasks.tracking.film import film
+
+        return film(rows, dataset, sequence, title)
+
+    def film_sheet(
+        self, rows: list[Row], dataset: TrackingDataset, sequence: str, title: str
+    ) -> Image:
+        from tasks.tracking.film import sheet
+
+        return sheet(rows, dataset, sequence, title)
+
+    def plots(
+        self, runs: Mapping[str, Sequence[list[Row]]], dataset: TrackingDataset
+    ) -> dict[str, Image]:
+        from tasks.tracking.plots import plots
+
+        return plots(runs, dataset)
 
     def explain(self) -> str:
         return _EXPLANATION
