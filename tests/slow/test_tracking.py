@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,7 +12,6 @@ import numpy as np
 import pytest
 
 from tasks.microworld import Microworld
-from tests.backbones import real_weights
 from tests.slow.command import record, sets
 
 TASK = "tracking"

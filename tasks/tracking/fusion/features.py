@@ -10,8 +10,9 @@ from torch import Tensor
 from tasks.contract import RecipeError
 
 if TYPE_CHECKING:
-    from backbones import Backbone
     from backbones.resizing import Resized
+
+    from backbones import Backbone
 
 
 def chosen(backbone: Backbone, stride: int) -> int | None:
