@@ -15,6 +15,7 @@ from tasks.tracking.views import FOUND, TRUE, Mark, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from tasks.contract import Row
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SEQUENCES, FRAMES = 4, 6
 """On a sheet; frames of each."""
 SIDE = 1.3
-"""Inches of a square frame's sides; the area of others is about the same."""
+"""Inches of a square frame's sides; the area of others is the same."""
 BOXES = "Yellow, dashed: truth; red: prediction."
 
 _GAP, _LINE, _ABOVE, _BETWEEN = 0.08, 0.15, 0.22, 0.12
@@ -74,8 +75,8 @@ def pictures(rows: list[Row], dataset: Any, title: str) -> Gallery:
         said = f"{len(shown)} of {len(known)} sequences; all are in sequences.csv."
         images[stem] = sheet(shown, heading, title, [said])
     images |= plots({title.partition(":")[0]: [rows]}, dataset)
-    notes = (f"{len(unknown)} sequences without truth are in the table alone",) if unknown else ()
-    return Gallery(images, table, notes)
+    said = f"{len(unknown)} of {len(found)} sequences have no truth: they are in the table alone"
+    return Gallery(images, table, (said,) if unknown else ())
 
 
 def _line(found: Followed) -> dict[str, Any]:
@@ -95,8 +96,7 @@ def _line(found: Followed) -> dict[str, Any]:
 def sheet(chosen: list[Followed], heading: str, title: str, notes: list[str]) -> Image:
     """A line a sequence: frames evenly over its time, then its overlap."""
     images = [[each.sequence.frames.read(k) for k in spread(len(each), FRAMES)] for each in chosen]
-    shape = sqrt(max(image.shape[0] / image.shape[1] for line in images for image in line))
-    height, width = SIDE * shape, SIDE / shape
+    height, width = extent([image for line in images for image in line])
     down = _ABOVE + height + _LINE + _BETWEEN
     size = (FRAMES * (width + _GAP) + 0.4 + _CURVE, len(chosen) * down - _BETWEEN)
     page = Page(heading, title, size, [*notes, _NOTE])
@@ -112,6 +112,12 @@ def sheet(chosen: list[Followed], heading: str, title: str, notes: list[str]) ->
         left = FRAMES * (width + _GAP) + 0.4
         curve(page.axes(left, top + _ABOVE, _CURVE, height - 0.1), each, shown)
     return page.image()
+
+
+def extent(images: list[NDArray[np.uint8]]) -> tuple[float, float]:
+    """Height and width in inches that images (H,W,3) are fitted into."""
+    shape = sqrt(max(image.shape[0] / image.shape[1] for image in images))
+    return SIDE * shape, SIDE / shape
 
 
 def about(found: Followed) -> str:
@@ -149,7 +155,7 @@ def place(page: Page, canvas: Image, left: float, top: float) -> None:
 def curve(axes: Axes, found: Followed, shown: list[int]) -> None:
     """Overlap over the frames from 1, with dots at those shown."""
     numbers = np.arange(1, len(found) + 1)
-    axes.plot(numbers, found.overlaps, "-", color=BAR, linewidth=1.2)
+    axes.plot(numbers, found.overlaps, "-", color=BAR, linewidth=1.2, clip_on=False)
     dots = [frame for frame in shown if np.isfinite(found.overlaps[frame])]
     axes.plot(numbers[dots], found.overlaps[dots], "o", color=BAR, markersize=3, clip_on=False)
     for frame in np.flatnonzero(np.isnan(found.overlaps)):

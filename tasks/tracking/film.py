@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from tasks.figures import DPI, INK, NORMAL, Page, font, shortened
 from tasks.films import as_gif
 from tasks.tracking.crops import Window, corners
-from tasks.tracking.drawing import BOXES, about, boxes, curve, place, spread, words
+from tasks.tracking.drawing import BOXES, about, boxes, curve, extent, place, spread, words
 from tasks.tracking.followed import Followed, named
 from tasks.tracking.views import AREA, FOUND, OUTSIDE, RIM, TRUE, Colour, Mark, outline, view
 
@@ -32,7 +32,7 @@ COLOURS = 64
 """Of a film's palette: more make larger files and are hardly seen."""
 
 _VIEW, _WIDEST, _INSET = 1.9, 3.0, 1.4
-_FRAME, _SEARCH = 1.3, 0.9
+_SEARCH = 0.9
 _GAP, _LINE, _CURVE = 0.15, 0.17, 0.8
 _OPACITY = 0.8
 """Of the colour of a score of 1."""
@@ -68,7 +68,7 @@ def sheet(rows: list[Row], dataset: Any, name: str, title: str) -> Image.Image:
     found = named(rows, dataset, name)
     shown = spread(len(found), COLUMNS * LINES)
     images = [found.sequence.frames.read(frame) for frame in shown]
-    height, width = _FRAME, _FRAME * min(2.0, max(i.shape[1] / i.shape[0] for i in images))
+    height, width = extent(images)
     across, down = width + 0.08, height + _SEARCH + 3 * _LINE
     lines = -(-len(shown) // COLUMNS)
     size = (COLUMNS * across - 0.08, lines * down + _CURVE + 0.3)
