@@ -100,6 +100,7 @@ def sheet(chosen: list[Followed], heading: str, title: str, notes: list[str]) ->
     down = _ABOVE + height + _LINE + _BETWEEN
     size = (FRAMES * (width + _GAP) + 0.4 + _CURVE, len(chosen) * down - _BETWEEN)
     page = Page(heading, title, size, [*notes, _NOTE])
+    views = []
     for line, (each, read) in enumerate(zip(chosen, images, strict=True)):
         top = line * down
         page.text(0, top + 0.14, shortened(about(each), size[0], NORMAL), NORMAL)
@@ -107,11 +108,18 @@ def sheet(chosen: list[Followed], heading: str, title: str, notes: list[str]) ->
         for column, (frame, image) in enumerate(zip(shown, read, strict=True)):
             left = column * (width + _GAP)
             canvas = view(image, boxes(each, frame), round(height * DPI), round(width * DPI))
-            place(page, canvas, left, top + _ABOVE)
+            views.append((canvas, page.pixel(left, top + _ABOVE)))
             page.text(left, top + _ABOVE + height + 0.12, words(each, frame))
         left = FRAMES * (width + _GAP) + 0.4
         curve(page.axes(left, top + _ABOVE, _CURVE, height - 0.1), each, shown)
-    return page.image()
+    return pasted(page.image(), views)
+
+
+def pasted(picture: Image, views: list[tuple[Image, tuple[int, int]]]) -> Image:
+    """The picture with others on it, at their upper left corners."""
+    for canvas, corner in views:
+        picture.paste(canvas, corner)
+    return picture
 
 
 def extent(images: list[NDArray[np.uint8]]) -> tuple[float, float]:
@@ -143,13 +151,6 @@ def boxes(found: Followed, frame: int) -> list[Mark]:
 def spread(count: int, most: int) -> list[int]:
     """At most so many of `count` frames, evenly from the first to the last."""
     return [round(place) for place in np.linspace(0, count - 1, min(count, most)).tolist()]
-
-
-def place(page: Page, canvas: Image, left: float, top: float) -> None:
-    """Put a picture on a page pixel by pixel."""
-    axes = page.axes(left, top, canvas.width / DPI, canvas.height / DPI)
-    axes.imshow(np.asarray(canvas), interpolation="nearest", aspect="auto")
-    axes.set_axis_off()
 
 
 def curve(axes: Axes, found: Followed, shown: list[int]) -> None:

@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 from tasks.figures import DPI, INK, NORMAL, Page, font, shortened
 from tasks.films import as_gif
 from tasks.tracking.crops import Window, corners
-from tasks.tracking.drawing import BOXES, about, boxes, curve, extent, place, spread, words
+from tasks.tracking.drawing import BOXES, about, boxes, curve, extent, pasted, spread, words
 from tasks.tracking.followed import Followed, named
 from tasks.tracking.views import AREA, FOUND, OUTSIDE, RIM, TRUE, Colour, Mark, outline, view
 
@@ -73,18 +73,19 @@ def sheet(rows: list[Row], dataset: Any, name: str, title: str) -> Image.Image:
     lines = -(-len(shown) // COLUMNS)
     size = (COLUMNS * across - 0.08, lines * down + _CURVE + 0.3)
     page = Page(about(found), title, size, [_shown(len(shown), found), _note(found)])
+    views = []
     for number, (frame, image) in enumerate(zip(shown, images, strict=True)):
         left, top = number % COLUMNS * across, number // COLUMNS * down
         marks = [_around(found, frame, dataset.recipe), *boxes(found, frame)]
         canvas = view(image, marks, round(height * DPI), round(width * DPI))
-        place(page, canvas, left, top)
+        views.append((canvas, page.pixel(left, top)))
         page.text(left, top + height + 0.13, words(found, frame))
         inset = search(image, found, frame, dataset.recipe, round(_SEARCH * DPI))
-        place(page, inset, left, top + height + _LINE + 0.03)
+        views.append((inset, page.pixel(left, top + height + _LINE + 0.03)))
         page.text(left, top + height + _SEARCH + _LINE + 0.16, _score(found, frame))
     axes = page.axes(0.5, lines * down + 0.1, size[0] - 0.7, _CURVE)
     curve(axes, found, shown)
-    return page.image()
+    return pasted(page.image(), views)
 
 
 class _Stage:

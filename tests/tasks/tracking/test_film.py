@@ -68,29 +68,29 @@ def test_a_long_sequence_is_thinned_and_says_so(
     monkeypatch: pytest.MonkeyPatch, texts: list[str]
 ) -> None:
     monkeypatch.setattr(filming, "MOST", 5)
-    frames, data = filmed(count=41)
+    frames, data = filmed(count=21)
     assert len(frames) == 5
     painted = data.sequences[0].frames
     assert isinstance(painted, Painted)
-    assert painted.asked[-5:] == [0, 10, 20, 30, 40]
-    assert any("5 of 41 frames are shown" in line for line in texts)
+    assert painted.asked[-5:] == [0, 5, 10, 15, 20]
+    assert any("5 of 21 frames are shown" in line for line in texts)
     texts.clear()
     filmed(count=5)
     assert not any("are shown" in line for line in texts)
 
 
 def test_a_film_stays_below_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
-    noise = np.random.default_rng(0).integers(0, 255, (60, 60, 80, 3), dtype=np.uint8)
+    noise = np.random.default_rng(0).integers(0, 255, (30, 60, 80, 3), dtype=np.uint8)
 
     class Noise(Painted):
         def read(self, frame: int) -> np.ndarray:
             return noise[frame]
 
-    one = sequence("a", 60, frames=Noise(60))
-    monkeypatch.setattr(filming, "BYTES", 500_000)
+    one = sequence("a", 30, frames=Noise(30))
+    monkeypatch.setattr(filming, "BYTES", 300_000)
     frames = film([prediction(0, one)], Followable([one]), "a", TITLE)
-    assert 1 < len(frames) < 20
-    assert len(films.as_gif(frames)) < 1.1 * 500_000
+    assert 1 < len(frames) < 15
+    assert len(films.as_gif(frames)) < 1.1 * 300_000
 
 
 def test_the_search_area_is_the_one_of_the_recipe() -> None:
