@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tasks.figures import DPI, INK, NORMAL, Page, font, shortened
+from tasks.figures import DPI, INK, LARGE, NORMAL, Page, font, shortened
 from tasks.films import as_gif
 from tasks.tracking.crops import Window, corners
 from tasks.tracking.drawing import BOXES, about, boxes, curve, extent, pasted, spread, words
@@ -53,10 +53,16 @@ def film(rows: list[Row], dataset: Any, name: str, title: str) -> list[Image.Ima
     """
     found = named(rows, dataset, name)
     count = min(len(found), MOST)
-    trial = _Stage(found, dataset.recipe, title, count).pictures(spread(len(found), _TRIED))
-    count = min(count, max(1, BYTES * len(trial) // len(as_gif(trial))))
     stage = _Stage(found, dataset.recipe, title, count)
-    return stage.pictures(spread(len(found), count))
+    trial = [stage.picture(frame) for frame in spread(len(found), _TRIED)]
+    palette = _palette(trial)
+    size = len(as_gif([_coloured(each, palette) for each in trial]))
+    affordable = max(1, BYTES * len(trial) // size)
+    if affordable < count:
+        count = affordable
+        stage = _Stage(found, dataset.recipe, title, count)
+    # One after the other: before it has its palette a frame takes three times the memory.
+    return [_coloured(stage.picture(frame), palette) for frame in spread(len(found), count)]
 
 
 def sheet(rows: list[Row], dataset: Any, name: str, title: str) -> Image.Image:
@@ -72,7 +78,8 @@ def sheet(rows: list[Row], dataset: Any, name: str, title: str) -> Image.Image:
     across, down = width + 0.08, height + _SEARCH + 3 * _LINE
     lines = -(-len(shown) // COLUMNS)
     size = (COLUMNS * across - 0.08, lines * down + _CURVE + 0.3)
-    page = Page(about(found), title, size, [_shown(len(shown), found), _note(found)])
+    heading = shortened(about(found), size[0], LARGE)
+    page = Page(heading, title, size, [_shown(len(shown), found), _note(found)])
     views = []
     for number, (frame, image) in enumerate(zip(shown, images, strict=True)):
         left, top = number % COLUMNS * across, number // COLUMNS * down
@@ -100,16 +107,12 @@ class _Stage:
         top = self.below + 2 * _LINE
         size = (self.width + _GAP + _INSET, top + _GAP + _CURVE + 0.2)
         notes = [_shown(count, found), _note(found)]
-        heading = shortened(found.sequence.name, size[0], 11.0)
+        heading = shortened(found.sequence.name, size[0], LARGE)
         page = Page(heading, title, size, notes)
         left, across = 0.5, size[0] - 0.6
         curve(page.axes(left, top + _GAP, across, _CURVE), found, [])
         self.page, self.drawn = page, page.image()
         self.track = (*page.pixel(left, top + _GAP), round(across * DPI), round(_CURVE * DPI))
-
-    def pictures(self, frames: list[int]) -> list[Image.Image]:
-        """Of these frames, in one palette."""
-        return _with_palette([self.picture(frame) for frame in frames])
 
     def picture(self, frame: int) -> Image.Image:
         """One frame, RGB."""
@@ -190,8 +193,10 @@ def search(
 
 
 def _score(found: Followed, frame: int) -> str:
+    if not np.isfinite(found.centres[frame]).all():
+        return "no search area"
     score = found.scores[frame]
-    return "no search area" if isnan(score) else f"score {score:.2f}"
+    return "no score" if isnan(score) else f"score {score:.2f}"
 
 
 def _shown(count: int, found: Followed) -> str:
@@ -205,18 +210,19 @@ def _note(found: Followed) -> str:
     return f"{BOXES} White: search area; in it, {maps}."
 
 
-def _with_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """The same in one palette, in which the colours of lines are exact."""
-    some = [pictures[k] for k in spread(len(pictures), 6)]
+def _palette(some: list[Image.Image]) -> Image.Image:
+    """Of a film of which these are some frames; the colours of lines are exact in it."""
     montage = Image.new("RGB", (some[0].width, sum(each.height for each in some)))
     for number, each in enumerate(some):
         montage.paste(each, (0, number * each.height))
-    found = np.array(montage.quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette()).reshape(
-        -1, 3
-    )
-    lines = np.array([TRUE, FOUND, AREA, RIM, OUTSIDE])
+    found = montage.quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette()
+    colours, lines = np.array(found).reshape(-1, 3), np.array([TRUE, FOUND, AREA, RIM, OUTSIDE])
     # Pillow takes a near colour of the palette, which need not be the nearest.
-    apart = (abs(found[:, None] - lines).max(2) > _NEAR).all(1)
+    apart = (abs(colours[:, None] - lines).max(2) > _NEAR).all(1)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.concatenate([lines, found[apart]]).ravel().tolist())
-    return [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures]
+    palette.putpalette(np.concatenate([lines, colours[apart]]).ravel().tolist())
+    return palette
+
+
+def _coloured(picture: Image.Image, palette: Image.Image) -> Image.Image:
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)

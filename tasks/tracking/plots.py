@@ -31,6 +31,7 @@ class Curve(NamedTuple):
         values: (K,) shares in [0,1].
         score: the figure that ranks.
         scored: what that is.
+        rule: whose shares they are, or of what.
     """
 
     heading: str
@@ -39,6 +40,7 @@ class Curve(NamedTuple):
     values: Floats
     score: float
     scored: str
+    rule: str
 
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -61,8 +63,8 @@ def plots(runs: Mapping[str, Sequence[list[Row]]], dataset: Any) -> dict[str, Im
     """
     found = {name: [curves(rows, dataset) for rows in several] for name, several in runs.items()}
     first = next(iter(found.values()))[0]
-    convention, count = dataset.recipe.measure.convention, len(dataset.sequences)
-    about = f"{dataset.info.name}, {convention}; n={count} sequences"
+    rule = next(iter(first.values())).rule
+    about = f"{dataset.info.name}: {rule}; n={len(dataset.sequences)} sequences"
     return {
         stem: _page({name: [c[stem] for c in several] for name, several in found.items()}, about)
         for stem in first
@@ -123,13 +125,17 @@ def curves(rows: list[Row], dataset: Any) -> dict[str, Curve]:
     steps, pixels = np.linspace(0, 1, 21), np.arange(51.0)
     success = (overlap > steps[:, None]).mean(1)
     precision = (error <= pixels[:, None]).mean(1)
-    at_20 = "precision at 20 pixels"
+    auc, at_20, rule = float(success.mean()), float(precision[20]), "all frames together"
     return {
-        "success": Curve(
-            "Success", "overlap threshold", steps, success, float(success.mean()), "AUC"
-        ),
+        "success": Curve("Success", "overlap threshold", steps, success, auc, "AUC", rule),
         "precision": Curve(
-            "Precision", "centre error, pixels", pixels, precision, float(precision[20]), at_20
+            "Precision",
+            "centre error, pixels",
+            pixels,
+            precision,
+            at_20,
+            "precision at 20 pixels",
+            rule,
         ),
     }
 
