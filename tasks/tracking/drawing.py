@@ -15,6 +15,7 @@ from tasks.tracking.views import FOUND, TRUE, Mark, view
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
     from tasks.contract import Row
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 SEQUENCES, FRAMES = 4, 6
 """On a sheet; frames of each."""
 SIDE = 1.3
-"""Inches of a square frame's sides; the area of others is about the same."""
+"""Inches of a square frame's sides; the area of others is the same."""
 BOXES = "Yellow, dashed: truth; red: prediction."
 
 _GAP, _LINE, _ABOVE, _BETWEEN = 0.08, 0.15, 0.22, 0.12
@@ -74,8 +75,8 @@ def pictures(rows: list[Row], dataset: Any, title: str) -> Gallery:
         said = f"{len(shown)} of {len(known)} sequences; all are in sequences.csv."
         images[stem] = sheet(shown, heading, title, [said])
     images |= plots({title.partition(":")[0]: [rows]}, dataset)
-    notes = (f"{len(unknown)} sequences without truth are in the table alone",) if unknown else ()
-    return Gallery(images, table, notes)
+    said = f"{len(unknown)} of {len(found)} sequences have no truth: they are in the table alone"
+    return Gallery(images, table, (said,) if unknown else ())
 
 
 def _line(found: Followed) -> dict[str, Any]:
@@ -95,11 +96,11 @@ def _line(found: Followed) -> dict[str, Any]:
 def sheet(chosen: list[Followed], heading: str, title: str, notes: list[str]) -> Image:
     """A line a sequence: frames evenly over its time, then its overlap."""
     images = [[each.sequence.frames.read(k) for k in spread(len(each), FRAMES)] for each in chosen]
-    shape = sqrt(max(image.shape[0] / image.shape[1] for line in images for image in line))
-    height, width = SIDE * shape, SIDE / shape
+    height, width = extent([image for line in images for image in line])
     down = _ABOVE + height + _LINE + _BETWEEN
     size = (FRAMES * (width + _GAP) + 0.4 + _CURVE, len(chosen) * down - _BETWEEN)
     page = Page(heading, title, size, [*notes, _NOTE])
+    views = []
     for line, (each, read) in enumerate(zip(chosen, images, strict=True)):
         top = line * down
         page.text(0, top + 0.14, shortened(about(each), size[0], NORMAL), NORMAL)
@@ -107,11 +108,24 @@ def sheet(chosen: list[Followed], heading: str, title: str, notes: list[str]) ->
         for column, (frame, image) in enumerate(zip(shown, read, strict=True)):
             left = column * (width + _GAP)
             canvas = view(image, boxes(each, frame), round(height * DPI), round(width * DPI))
-            place(page, canvas, left, top + _ABOVE)
+            views.append((canvas, page.pixel(left, top + _ABOVE)))
             page.text(left, top + _ABOVE + height + 0.12, words(each, frame))
         left = FRAMES * (width + _GAP) + 0.4
         curve(page.axes(left, top + _ABOVE, _CURVE, height - 0.1), each, shown)
-    return page.image()
+    return pasted(page.image(), views)
+
+
+def pasted(picture: Image, views: list[tuple[Image, tuple[int, int]]]) -> Image:
+    """The picture with others on it, at their upper left corners."""
+    for canvas, corner in views:
+        picture.paste(canvas, corner)
+    return picture
+
+
+def extent(images: list[NDArray[np.uint8]]) -> tuple[float, float]:
+    """Height and width in inches that images (H,W,3) are fitted into."""
+    shape = sqrt(max(image.shape[0] / image.shape[1] for image in images))
+    return SIDE * shape, SIDE / shape
 
 
 def about(found: Followed) -> str:
@@ -139,17 +153,10 @@ def spread(count: int, most: int) -> list[int]:
     return [round(place) for place in np.linspace(0, count - 1, min(count, most)).tolist()]
 
 
-def place(page: Page, canvas: Image, left: float, top: float) -> None:
-    """Put a picture on a page pixel by pixel."""
-    axes = page.axes(left, top, canvas.width / DPI, canvas.height / DPI)
-    axes.imshow(np.asarray(canvas), interpolation="nearest", aspect="auto")
-    axes.set_axis_off()
-
-
 def curve(axes: Axes, found: Followed, shown: list[int]) -> None:
     """Overlap over the frames from 1, with dots at those shown."""
     numbers = np.arange(1, len(found) + 1)
-    axes.plot(numbers, found.overlaps, "-", color=BAR, linewidth=1.2)
+    axes.plot(numbers, found.overlaps, "-", color=BAR, linewidth=1.2, clip_on=False)
     dots = [frame for frame in shown if np.isfinite(found.overlaps[frame])]
     axes.plot(numbers[dots], found.overlaps[dots], "o", color=BAR, markersize=3, clip_on=False)
     for frame in np.flatnonzero(np.isnan(found.overlaps)):

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image, ImageDraw
 
-from tasks.figures import DPI, INK, NORMAL, Page, font, shortened
+from tasks.figures import DPI, INK, LARGE, NORMAL, Page, font, shortened
 from tasks.films import as_gif
 from tasks.tracking.crops import Window, corners
-from tasks.tracking.drawing import BOXES, about, boxes, curve, place, spread, words
+from tasks.tracking.drawing import BOXES, about, boxes, curve, extent, pasted, spread, words
 from tasks.tracking.followed import Followed, named
 from tasks.tracking.views import AREA, FOUND, OUTSIDE, RIM, TRUE, Colour, Mark, outline, view
 
@@ -32,7 +32,7 @@ COLOURS = 64
 """Of a film's palette: more make larger files and are hardly seen."""
 
 _VIEW, _WIDEST, _INSET = 1.9, 3.0, 1.4
-_FRAME, _SEARCH = 1.3, 0.9
+_SEARCH = 0.9
 _GAP, _LINE, _CURVE = 0.15, 0.17, 0.8
 _OPACITY = 0.8
 """Of the colour of a score of 1."""
@@ -53,10 +53,16 @@ def film(rows: list[Row], dataset: Any, name: str, title: str) -> list[Image.Ima
     """
     found = named(rows, dataset, name)
     count = min(len(found), MOST)
-    trial = _Stage(found, dataset.recipe, title, count).pictures(spread(len(found), _TRIED))
-    count = min(count, max(1, BYTES * len(trial) // len(as_gif(trial))))
     stage = _Stage(found, dataset.recipe, title, count)
-    return stage.pictures(spread(len(found), count))
+    trial = [stage.picture(frame) for frame in spread(len(found), _TRIED)]
+    palette = _palette(trial)
+    size = len(as_gif([_coloured(each, palette) for each in trial]))
+    affordable = max(1, BYTES * len(trial) // size)
+    if affordable < count:
+        count = affordable
+        stage = _Stage(found, dataset.recipe, title, count)
+    # One after the other: before it has its palette a frame takes three times the memory.
+    return [_coloured(stage.picture(frame), palette) for frame in spread(len(found), count)]
 
 
 def sheet(rows: list[Row], dataset: Any, name: str, title: str) -> Image.Image:
@@ -68,23 +74,25 @@ def sheet(rows: list[Row], dataset: Any, name: str, title: str) -> Image.Image:
     found = named(rows, dataset, name)
     shown = spread(len(found), COLUMNS * LINES)
     images = [found.sequence.frames.read(frame) for frame in shown]
-    height, width = _FRAME, _FRAME * min(2.0, max(i.shape[1] / i.shape[0] for i in images))
+    height, width = extent(images)
     across, down = width + 0.08, height + _SEARCH + 3 * _LINE
     lines = -(-len(shown) // COLUMNS)
     size = (COLUMNS * across - 0.08, lines * down + _CURVE + 0.3)
-    page = Page(about(found), title, size, [_shown(len(shown), found), _note(found)])
+    heading = shortened(about(found), size[0], LARGE)
+    page = Page(heading, title, size, [_shown(len(shown), found), _note(found)])
+    views = []
     for number, (frame, image) in enumerate(zip(shown, images, strict=True)):
         left, top = number % COLUMNS * across, number // COLUMNS * down
         marks = [_around(found, frame, dataset.recipe), *boxes(found, frame)]
         canvas = view(image, marks, round(height * DPI), round(width * DPI))
-        place(page, canvas, left, top)
+        views.append((canvas, page.pixel(left, top)))
         page.text(left, top + height + 0.13, words(found, frame))
         inset = search(image, found, frame, dataset.recipe, round(_SEARCH * DPI))
-        place(page, inset, left, top + height + _LINE + 0.03)
+        views.append((inset, page.pixel(left, top + height + _LINE + 0.03)))
         page.text(left, top + height + _SEARCH + _LINE + 0.16, _score(found, frame))
     axes = page.axes(0.5, lines * down + 0.1, size[0] - 0.7, _CURVE)
     curve(axes, found, shown)
-    return page.image()
+    return pasted(page.image(), views)
 
 
 class _Stage:
@@ -99,16 +107,12 @@ class _Stage:
         top = self.below + 2 * _LINE
         size = (self.width + _GAP + _INSET, top + _GAP + _CURVE + 0.2)
         notes = [_shown(count, found), _note(found)]
-        heading = shortened(found.sequence.name, size[0], 11.0)
+        heading = shortened(found.sequence.name, size[0], LARGE)
         page = Page(heading, title, size, notes)
         left, across = 0.5, size[0] - 0.6
         curve(page.axes(left, top + _GAP, across, _CURVE), found, [])
         self.page, self.drawn = page, page.image()
         self.track = (*page.pixel(left, top + _GAP), round(across * DPI), round(_CURVE * DPI))
-
-    def pictures(self, frames: list[int]) -> list[Image.Image]:
-        """Of these frames, in one palette."""
-        return _with_palette([self.picture(frame) for frame in frames])
 
     def picture(self, frame: int) -> Image.Image:
         """One frame, RGB."""
@@ -189,8 +193,10 @@ def search(
 
 
 def _score(found: Followed, frame: int) -> str:
+    if not np.isfinite(found.centres[frame]).all():
+        return "no search area"
     score = found.scores[frame]
-    return "no search area" if isnan(score) else f"score {score:.2f}"
+    return "no score" if isnan(score) else f"score {score:.2f}"
 
 
 def _shown(count: int, found: Followed) -> str:
@@ -204,18 +210,19 @@ def _note(found: Followed) -> str:
     return f"{BOXES} White: search area; in it, {maps}."
 
 
-def _with_palette(pictures: list[Image.Image]) -> list[Image.Image]:
-    """The same in one palette, in which the colours of lines are exact."""
-    some = [pictures[k] for k in spread(len(pictures), 6)]
+def _palette(some: list[Image.Image]) -> Image.Image:
+    """Of a film of which these are some frames; the colours of lines are exact in it."""
     montage = Image.new("RGB", (some[0].width, sum(each.height for each in some)))
     for number, each in enumerate(some):
         montage.paste(each, (0, number * each.height))
-    found = np.array(montage.quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette()).reshape(
-        -1, 3
-    )
-    lines = np.array([TRUE, FOUND, AREA, RIM, OUTSIDE])
+    found = montage.quantize(COLOURS, Image.Quantize.MEDIANCUT).getpalette()
+    colours, lines = np.array(found).reshape(-1, 3), np.array([TRUE, FOUND, AREA, RIM, OUTSIDE])
     # Pillow takes a near colour of the palette, which need not be the nearest.
-    apart = (abs(found[:, None] - lines).max(2) > _NEAR).all(1)
+    apart = (abs(colours[:, None] - lines).max(2) > _NEAR).all(1)
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.concatenate([lines, found[apart]]).ravel().tolist())
-    return [each.quantize(palette=palette, dither=Image.Dither.NONE) for each in pictures]
+    palette.putpalette(np.concatenate([lines, colours[apart]]).ravel().tolist())
+    return palette
+
+
+def _coloured(picture: Image.Image, palette: Image.Image) -> Image.Image:
+    return picture.quantize(palette=palette, dither=Image.Dither.NONE)

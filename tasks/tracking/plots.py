@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from tasks.contract import DataError
 from tasks.figures import FAINT, NORMAL, Page, shortened, text_style
 from tasks.tracking.followed import Followed, followed
 
@@ -30,6 +31,7 @@ class Curve(NamedTuple):
         values: (K,) shares in [0,1].
         score: the figure that ranks.
         scored: what that is.
+        rule: whose shares they are, or of what.
     """
 
     heading: str
@@ -38,6 +40,7 @@ class Curve(NamedTuple):
     values: Floats
     score: float
     scored: str
+    rule: str
 
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
@@ -60,8 +63,8 @@ def plots(runs: Mapping[str, Sequence[list[Row]]], dataset: Any) -> dict[str, Im
     """
     found = {name: [curves(rows, dataset) for rows in several] for name, several in runs.items()}
     first = next(iter(found.values()))[0]
-    convention, count = dataset.recipe.measure.convention, len(dataset.sequences)
-    about = f"{dataset.info.name}, {convention}; n={count} sequences"
+    rule = next(iter(first.values())).rule
+    about = f"{dataset.info.name}: {rule}; n={len(dataset.sequences)} sequences"
     return {
         stem: _page({name: [c[stem] for c in several] for name, several in found.items()}, about)
         for stem in first
@@ -83,7 +86,7 @@ def _page(found: Mapping[str, Sequence[Curve]], about: str) -> Image:
         for one in found[name] if len(found[name]) > 1 else ():
             axes.plot(one.thresholds, one.values, line, color=colour, alpha=0.3, linewidth=0.6)
         mean = np.mean([one.values for one in found[name]], axis=0)
-        axes.plot(first.thresholds, mean, line, color=colour, linewidth=1.5)
+        axes.plot(first.thresholds, mean, line, color=colour, linewidth=1.5, clip_on=False)
         _entry(page, rank, f"{name} [{scores[name]:.3f}]", colour, line)
     axes.set_xlim(float(first.thresholds[0]), float(first.thresholds[-1]))
     axes.set_ylim(0, 1)
@@ -107,31 +110,38 @@ def _entry(page: Page, rank: int, words: str, colour: str, line: str) -> None:
 
 
 def curves(rows: list[Row], dataset: Any) -> dict[str, Curve]:
-    """The curves of a run, by the names of their plots."""
+    """The curves of a run, by the names of their plots: over all frames of all sequences that are
+    counted, the first ones, which are given, left out.
+
+    Raises:
+        DataError: no frame is counted.
+    """
     each = [followed(row, dataset) for row in rows]
+    counted = [np.isfinite(one.overlaps) & (np.arange(len(one)) > 0) for one in each]
+    overlap = np.concatenate([one.overlaps[k] for one, k in zip(each, counted, strict=True)])
+    error = np.concatenate([_errors(one)[k] for one, k in zip(each, counted, strict=True)])
+    if not len(overlap):
+        raise DataError("no sequence has truth beyond its first frame: nothing can be plotted")
     steps, pixels = np.linspace(0, 1, 21), np.arange(51.0)
-    overlap = np.concatenate([one.overlaps[1:] for one in each])
-    overlap = overlap[np.isfinite(overlap)]
-    error = np.concatenate([_errors(one)[1:] for one in each])
-    error = error[np.isfinite(error)]
     success = (overlap > steps[:, None]).mean(1)
     precision = (error <= pixels[:, None]).mean(1)
+    auc, at_20, rule = float(success.mean()), float(precision[20]), "all frames together"
     return {
-        "success": Curve(
-            "Success", "overlap threshold", steps, success, float(success.mean()), "AUC"
-        ),
+        "success": Curve("Success", "overlap threshold", steps, success, auc, "AUC", rule),
         "precision": Curve(
             "Precision",
             "centre error, pixels",
             pixels,
             precision,
-            float(precision[20]),
+            at_20,
             "precision at 20 pixels",
+            rule,
         ),
     }
 
 
 def _errors(one: Followed) -> Floats:
+    """(T,) distance of the boxes' centres in pixels; infinite where nothing was predicted."""
     truth = one.sequence.boxes
     gap = one.boxes[:, :2] + one.boxes[:, 2:] / 2 - truth[:, :2] - truth[:, 2:] / 2
-    return np.asarray(np.hypot(gap[:, 0], gap[:, 1]))
+    return np.nan_to_num(np.hypot(gap[:, 0], gap[:, 1]), nan=np.inf)

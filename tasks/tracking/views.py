@@ -25,6 +25,8 @@ OUTSIDE: Colour = (204, 204, 204)
 
 _DASH = 10
 """Pixels from one dash to the next; two thirds are drawn."""
+_SLENDER = 12
+"""A line is no wider than this part of the box's shorter side."""
 
 
 class Mark(NamedTuple):
@@ -56,22 +58,26 @@ def outline(canvas: Image.Image, marks: list[Mark]) -> None:
         left, top = round(x), round(y)
         right, bottom = max(left + 2, round(x + w)) - 1, max(top + 2, round(y + h)) - 1
         corners = (left, top, right, bottom)
+        # A thick line would hide a small target.
+        wide = max(1, min(mark.width, (right - left) // _SLENDER, (bottom - top) // _SLENDER))
         if mark.dashed:
-            _dashes(pen, corners, mark)
+            _dashes(pen, corners, mark.colour, wide)
             continue
-        pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=RIM, width=mark.width + 2)
-        pen.rectangle(corners, outline=mark.colour, width=mark.width)
+        pen.rectangle((left - 1, top - 1, right + 1, bottom + 1), outline=RIM, width=wide + 2)
+        pen.rectangle(corners, outline=mark.colour, width=wide)
 
 
-def _dashes(pen: ImageDraw.ImageDraw, corners: tuple[int, int, int, int], mark: Mark) -> None:
+def _dashes(
+    pen: ImageDraw.ImageDraw, corners: tuple[int, int, int, int], colour: Colour, wide: int
+) -> None:
     left, top, right, bottom = corners
-    wide, on = mark.width - 1, 2 * _DASH // 3
-    for rim, colour in ((1, RIM), (0, mark.colour)):
+    deep, on = wide - 1, 2 * _DASH // 3
+    for rim, ink in ((1, RIM), (0, colour)):
         for start in range(left, right + 1, _DASH):
             end = min(start + on - 1, right)
-            for y in (top, bottom - wide):
-                pen.rectangle((start - rim, y - rim, end + rim, y + wide + rim), fill=colour)
+            for y in (top, bottom - deep):
+                pen.rectangle((start - rim, y - rim, end + rim, y + deep + rim), fill=ink)
         for start in range(top, bottom + 1, _DASH):
             end = min(start + on - 1, bottom)
-            for x in (left, right - wide):
-                pen.rectangle((x - rim, start - rim, x + wide + rim, end + rim), fill=colour)
+            for x in (left, right - deep):
+                pen.rectangle((x - rim, start - rim, x + deep + rim, end + rim), fill=ink)

@@ -37,6 +37,7 @@ class Guess:
     """A task without a network, which notes what it draws."""
 
     Recipe = TaskRecipe
+    plotted = False
 
     def __init__(self) -> None:
         self.drawn: list[list[dict[str, Any]]] = []
