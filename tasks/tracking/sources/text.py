@@ -55,9 +55,9 @@ def rows(
     Raises:
         DataError: naming the line that is empty, has another number of numbers or something else.
     """
-    lines = text(place, name).translate(_BLANKS).rstrip().split("\n")
-    words = [line.split() for line in lines]
-    if words == [[]]:
+    content = text(place, name).translate(_BLANKS).rstrip()
+    words = [line.split() for line in content.splitlines()]
+    if not words:
         raise DataError(f"`{path(place, name)}` is empty: no box is listed")
     expected = columns if len(words[0]) not in columns else (len(words[0]),)
     for number, line in enumerate(words, 1):
@@ -67,7 +67,7 @@ def rows(
                 f"{' or '.join(map(str, expected))} are expected{advice}"
             )
     try:
-        if "_" in "".join(words[0]):  # Python takes it for part of a number.
+        if "_" in content:  # Python takes it for part of a number.
             raise ValueError
         found = np.array([list(map(float, line)) for line in words])
     except ValueError:
