@@ -55,7 +55,7 @@ class SwinTrackModel(Matcher):
         )
         self._keys = SampleKeys()
         self.fusion = Fusion(template, self.grid, recipe.model, self._keys)
-        self.heads = Heads(dim)
+        self.heads = Heads(dim, recipe.model.centre == "cell")
         if recipe.protocol == "finetune":
             for name in features.unused(backbone, self._number):
                 backbone.get_parameter(name).requires_grad_(False)
@@ -104,7 +104,7 @@ class SwinTrackModel(Matcher):
     def set_progress(self, share: float) -> None:
         self.fusion.set_progress(share)
 
-    def _tokens(self, encoder: Any, images: Tensor) -> Tensor:
+    def _tokens(self, encoder: features.Encoder, images: Tensor) -> Tensor:
         trained = torch.is_grad_enabled() and self.recipe.protocol == "finetune"
         with torch.set_grad_enabled(trained):
             tokens = features.read(encoder, images, self._number)

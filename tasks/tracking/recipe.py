@@ -116,6 +116,11 @@ class ModelRecipe(Section):
     encoder_blocks: Count = 4
     decoder_blocks: Count = 1
     mlp_ratio: Positive = 4.0
+    centre: Literal["image", "cell"] = Field(
+        "image",
+        description="swintrack: what a box's centre is counted from: the search image's corner, as "
+        "published; or its cell's centre, which is learned in fewer steps",
+    )
     drop_path: Fraction = Field(0.1, description="of the fusion's last block, linear over depth")
     drop_path_from: Fraction = Field(
         0.5, description="share of training before which the fusion has none"

@@ -34,21 +34,21 @@ class Block(nn.Module):
         hidden = int(dim * mlp_ratio)
         self.mlp = nn.Sequential(nn.Linear(dim, hidden), nn.GELU(), nn.Linear(hidden, dim))
         stream = FIRST_STREAM + 2 * number
-        self.drop = nn.ModuleList(DropPath(0.0, stream + k, keys) for k in range(2))
+        self.drop_attention = DropPath(0.0, stream, keys)
+        self.drop_mlp = DropPath(0.0, stream + 1, keys)
 
     def forward(self, x: Tensor, positions: Tensor, others: Tensor | None = None) -> Tensor:
         """(B,Q,dim) of queries x (B,Q,dim) and positions (1,heads,Q,K); keys are x itself, or of a
         block `cross` others (B,K,dim)."""
         queries = self.norm(x)
         keys = queries if self.norm_keys is None else self.norm_keys(others)
-        x = x + self.drop[0](self.attention(queries, keys, positions))
-        after: Tensor = x + self.drop[1](self.mlp(self.norm_mlp(x)))
+        x = x + self.drop_attention(self.attention(queries, keys, positions))
+        after: Tensor = x + self.drop_mlp(self.mlp(self.norm_mlp(x)))
         return after
 
     def set_drop_path(self, rate: float) -> None:
         """The share of samples for which either branch is left out in training."""
-        for each in self.drop:
-            each.rate = rate  # type: ignore[assignment]
+        self.drop_attention.rate = self.drop_mlp.rate = rate
 
 
 class Attention(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -10,9 +10,15 @@ from torch import Tensor
 from tasks.contract import RecipeError
 
 if TYPE_CHECKING:
-    from backbones.resizing import Resized
-
     from backbones import Backbone
+
+
+class Encoder(Protocol):
+    """What is asked of an encoder at either size."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]: ...
+
+    def encode(self, images: Tensor) -> Tensor: ...
 
 
 def chosen(backbone: Backbone, stride: int) -> int | None:
@@ -39,7 +45,7 @@ def grid(size: tuple[int, int], stride: int) -> tuple[int, int]:
     return -(-size[0] // stride), -(-size[1] // stride)
 
 
-def read(encoder: Backbone | Resized, images: Tensor, number: int | None) -> Tensor:
+def read(encoder: Encoder, images: Tensor, number: int | None) -> Tensor:
     """Tokens (B,h*w,C) in raster order of images (B,3,H,W) in [0,1]: of a map without norm, or of a
     plain encoder's with the file's final norm."""
     found = encoder.encode(images) if number is None else encoder.forward(images)[number]
@@ -50,7 +56,7 @@ def unused(backbone: Backbone, number: int | None) -> set[str]:
     """Names of the encoder's parameters that get no gradient from what `read` gives."""
     if number is None:
         return backbone.unused_names("encode")
-    named = dict(backbone.named_parameters())
+    named = {name: p for name, p in backbone.named_parameters() if p.requires_grad}
     training = backbone.training
     blank = torch.zeros(1, 3, *backbone.input_size, device=backbone.mean.device)
     with torch.enable_grad():

@@ -63,17 +63,33 @@ class Fusion(nn.Module):
 
 
 class Heads(nn.Module):
-    """Two MLPs of three layers, each with a sigmoid: the score of a cell, and its box."""
+    """Two MLPs of three layers, each with a sigmoid: the score of a cell, and its box.
 
-    def __init__(self, dim: int) -> None:
+    Args:
+        dim: width of the tokens.
+        from_cell: whether a box's centre is counted from its cell's, from -0.5 to 0.5 of the search
+            image, and not from the image's corner.
+    """
+
+    def __init__(self, dim: int, from_cell: bool) -> None:
         super().__init__()
         self.score = _mlp(dim, 1)
         self.box = _mlp(dim, 4)
+        self._from_cell = from_cell
 
     def forward(self, tokens: Tensor, grid: Grid) -> Response:
         """Of tokens (B,h*w,dim) in raster order."""
         scores, boxes = (_sigmoid(head(tokens)) for head in (self.score, self.box))
-        return Response(scores.reshape(-1, *grid), boxes.reshape(-1, *grid, 4))
+        boxes = boxes.reshape(-1, *grid, 4)
+        if self._from_cell:
+            boxes = torch.cat([boxes[..., :2] - 0.5 + _centres(grid, boxes), boxes[..., 2:]], -1)
+        return Response(scores.reshape(-1, *grid), boxes)
+
+
+def _centres(grid: Grid, like: Tensor) -> Tensor:
+    """(h,w,2) x and y of the cells' centres as shares of the image."""
+    ys, xs = ((torch.arange(side, device=like.device) + 0.5) / side for side in grid)
+    return torch.stack(torch.meshgrid(xs, ys, indexing="xy"), dim=-1).to(like.dtype)
 
 
 def _mlp(dim: int, out: int) -> nn.Sequential:

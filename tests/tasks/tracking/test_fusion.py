@@ -152,7 +152,7 @@ def test_positions_tell_the_images_apart() -> None:
 
 @torch.no_grad()
 def test_heads_keep_raster_order() -> None:
-    heads = Heads(DIM)
+    heads = Heads(DIM, from_cell=False)
     spread(heads)
     random = torch.Generator().manual_seed(1)
     tokens = torch.randn(2, 6, DIM, generator=random, dtype=torch.float64)
@@ -174,7 +174,8 @@ def test_drop_path_begins_late_and_belongs_to_samples() -> None:
     keys = SampleKeys()
     fusion = Fusion(TEMPLATE, SEARCH, recipe, keys).train()
     spread(fusion)
-    drops = [drop for block in (*fusion.encoder, *fusion.decoder) for drop in block.drop]
+    blocks = (*fusion.encoder, *fusion.decoder)
+    drops = [drop for block in blocks for drop in (block.drop_attention, block.drop_mlp)]
     assert len({drop.stream for drop in drops}) == 8
     assert [drop.rate for drop in drops] == [0.0] * 8
     random = torch.Generator().manual_seed(1)
