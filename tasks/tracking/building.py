@@ -14,7 +14,7 @@ def build(backbone: Backbone, recipe: TrackingRecipe) -> Matcher:
     """Return the trained fusion, or the correlation without parameters.
 
     Raises:
-        RecipeError: the encoder and the recipe do not go together.
+        RecipeError, LoadError: the encoder and the recipe do not go together.
     """
     if recipe.model.type == "correlation":
         from tasks.tracking.correlation import Correlation

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from tasks.contract import Term
     from tasks.tracking.recipe import TrackingRecipe
 
-_OF_TEMPLATE = 0x5851F42D4C957F2D
-"""Changes a sample's key, so that drop path treats its two images each by itself."""
-
 
 class SwinTrackModel(Matcher):
     """Template and search image through one encoder, their tokens through the fusion, then a score
@@ -32,6 +29,7 @@ class SwinTrackModel(Matcher):
 
     Raises:
         RecipeError: a hierarchical encoder has no map of the stride asked for.
+        LoadError: the encoder cannot run at the template's size.
     """
 
     backbone: Backbone
@@ -42,8 +40,7 @@ class SwinTrackModel(Matcher):
         super().__init__(backbone)
         self.recipe = recipe
         self._number = features.chosen(backbone, recipe.model.stride)
-        # In a tuple: as a submodule it would have the encoder's parameters counted twice.
-        self._for_template = (at_size(backbone, recipe.crop.template_size),)
+        self._for_template = at_size(backbone, recipe.crop.template_size)
         width, self.stride = backbone.feature_info[-1 if self._number is None else self._number]
         sizes = recipe.crop.template_size, backbone.input_size
         template, self.grid = (features.grid(size, self.stride) for size in sizes)
@@ -62,8 +59,7 @@ class SwinTrackModel(Matcher):
 
     def template(self, images: Tensor) -> Tensor:
         """Tokens (B,N,dim) of templates (B,3,h,w) in [0,1]."""
-        (encoder,) = self._for_template
-        found: Tensor = self.from_template(self._tokens(encoder, images))
+        found: Tensor = self.from_template(self._tokens(self._for_template, images))
         return found
 
     def match(self, template: Tensor, images: Tensor) -> Response:
@@ -72,11 +68,7 @@ class SwinTrackModel(Matcher):
         return found
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
-        keys = self._keys.values
-        if keys is not None:
-            self.backbone.set_sample_keys(keys ^ _OF_TEMPLATE)
         template = self.template(batch["template"].float() / 255)
-        self.backbone.set_sample_keys(keys)
         response = self.match(template, self.pixels(batch))
         positive = touched(batch["box"], self.grid, self.stride)
         target = shares(batch["box"], self.backbone.input_size)
@@ -85,14 +77,15 @@ class SwinTrackModel(Matcher):
 
     @torch.no_grad()
     def initialise(self, seed: int) -> None:
-        """Weights, tables and places normal of deviation 0.02 (SwinTrack's truncates at 100
-        deviations, which never bites), biases 0, norms 1."""
+        """Weights, tables and places normal (SwinTrack's truncates at 100 deviations, which never
+        bites), biases 0, norms 1."""
+        std = self.recipe.model.init_std
         generator = torch.Generator().manual_seed(seed)
         for name, parameter in self.named_parameters():
             if name.startswith("backbone."):
                 continue
             if parameter.ndim > 1:
-                drawn = torch.empty(parameter.shape).normal_(std=0.02, generator=generator)
+                drawn = torch.empty(parameter.shape).normal_(std=std, generator=generator)
                 parameter.copy_(drawn)
             else:
                 parameter.fill_(0.0 if name.endswith("bias") else 1.0)

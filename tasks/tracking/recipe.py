@@ -125,6 +125,9 @@ class ModelRecipe(Section):
     drop_path_from: Fraction = Field(
         0.5, description="share of training before which the fusion has none"
     )
+    init_std: Positive = Field(
+        0.02, description="swintrack: deviation of the fusion's weights, tables and places at first"
+    )
     scales: tuple[Positive, ...] = Field(
         (0.964, 1.0, 1.0375), description="correlation: sizes of the target that are tried"
     )

@@ -168,27 +168,6 @@ def test_loss_in_parts() -> None:
             assert found == pytest.approx(getattr(term, field).item(), rel=1e-5), name
 
 
-def test_drop_path_takes_the_two_images_apart() -> None:
-    """In the encoder a sample's template and search image have draws of their own; after the loss
-    the keys are the batch's again."""
-    backbone = plain(drop_path=0.5)
-    built = model(backbone).train()
-    asked: list[Tensor] = []
-    plainly = backbone.set_sample_keys
-
-    def listen(keys: Any) -> None:
-        asked.append(keys)
-        plainly(keys)
-
-    backbone.set_sample_keys = listen  # type: ignore[method-assign]
-    keys = torch.tensor([5, 9])
-    built.set_sample_keys(keys)
-    built.loss(batch())
-    assert len(asked) == 3
-    assert torch.equal(asked[0], keys) and torch.equal(asked[2], keys)
-    assert not (asked[1] == keys).any()
-
-
 def test_fixed_encoder() -> None:
     """Under `frozen` it gets no gradient, nor do its activations."""
     backbone = plain()
@@ -202,8 +181,9 @@ def test_fixed_encoder() -> None:
     assert all(parameter.grad is not None for parameter in own)
 
 
-def test_initialise_draws_from_its_seed_alone() -> None:
-    built = model()
+@pytest.mark.parametrize("std", [0.02, 0.07])
+def test_initialise_draws_from_its_seed_alone(std: float) -> None:
+    built = model(model={"init_std": std})
     encoder = {name: x.clone() for name, x in built.backbone.state_dict().items()}
     state = torch.get_rng_state()
     built.initialise(3)
@@ -219,7 +199,7 @@ def test_initialise_draws_from_its_seed_alone() -> None:
         elif x.ndim > 1:
             assert not torch.equal(x, other[name]), name
             if x.numel() > 500:
-                assert x.std().item() == pytest.approx(0.02, rel=0.15), name
+                assert x.std().item() == pytest.approx(std, rel=0.15), name
         else:
             assert set(x.tolist()) == {0.0 if name.endswith("bias") else 1.0}, name
 
