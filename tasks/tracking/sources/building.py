@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     Boxes = NDArray[np.float64]
     Flags = NDArray[np.bool_]
 
-_NUMBER = re.compile(r"\d+")
+_NUMBERED = re.compile(r".*?([0-9]+)[^0-9]*\.[^.]+", re.DOTALL)
+"""The last number before the ending."""
 
 
 class Read(NamedTuple):
@@ -91,12 +92,12 @@ def is_image(name: str) -> bool:
 
 
 def _number(name: str, sequence: str) -> int:
-    found = _NUMBER.findall(name.rpartition(".")[0])
-    if not found:
+    found = _NUMBERED.fullmatch(name)
+    if found is None:
         raise _refusal(
             sequence, f"the frame `{printable(name)}` has no number, which says where it belongs"
         )
-    return int(found[-1])
+    return int(found.group(1))
 
 
 def _unbroken(
@@ -233,13 +234,15 @@ def build(images: Images, sizes: NDArray[np.int64], truth: Truth, where: str) ->
         truth.attributes,
         truth.labelled,
     )
-    return Read(sequence, digest(sequence, [images.file(k) for k in range(len(images))], sizes))
+    return Read(sequence, _digest(sequence, images.files, sizes))
 
 
-def digest(sequence: Sequence, files: list[str], sizes: NDArray[np.int64]) -> bytes:
+def _digest(sequence: Sequence, files: list[bytes], sizes: NDArray[np.int64]) -> bytes:
     """Hash of a sequence's name, boxes and labels, and of its frames' names and sizes in bytes."""
-    facts = (sequence.name, sequence.attributes, sequence.labelled, files)
-    whole = hashlib.sha256(repr(facts).encode("utf-8", "surrogateescape"))
+    facts = repr((sequence.name, sequence.attributes, sequence.labelled))
+    whole = hashlib.sha256(facts.encode("utf-8", "surrogateescape"))
+    # No name has a `/`.
+    whole.update(b"/".join(files))
     whole.update(sizes.astype("<i8").tobytes())
     for values in (sequence.boxes, sequence.absent, sequence.cover, sequence.visible):
         whole.update(b"-" if values is None else values.astype("<f8").tobytes())

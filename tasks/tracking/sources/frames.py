@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -31,16 +32,22 @@ class Images(Frames):
 
     def __init__(self, sequence: str, names: Sequence[str]) -> None:
         self.sequence = sequence
-        # Of a million frames one string a sequence: a name has no `/`.
-        self._names, self._count = "/".join(names), len(names)
+        # Bytes in one array: a training set has a million frames.
+        self._names = np.array([os.fsencode(name) for name in names], np.bytes_)
         self.size: tuple[int, int] | None = None
 
     def __len__(self) -> int:
-        return self._count
+        return len(self._names)
 
     def file(self, frame: int) -> str:
         """The name of a frame's file."""
-        return self._names.split("/")[frame]
+        return os.fsdecode(self._names[frame])
+
+    @property
+    def files(self) -> list[bytes]:
+        """The names of all files, as the system has them."""
+        names: list[bytes] = self._names.tolist()
+        return names
 
     def name(self, frame: int) -> str:
         return printable(f"{self.sequence}/{self.file(frame)}")

@@ -106,7 +106,7 @@ def _read(place: Place | None, where: str, name: str, known: str, unlabelled: bo
 
 def _frames(place: Place | None) -> Place | None:
     """Where a sequence's frames are: beside its boxes, or in a folder `img` as others have it."""
-    return place and (place.inside("img") or place)
+    return place.inside("img") if place and "img" in place.folders else place
 
 
 def _attributes(place: Place) -> tuple[str, ...]:

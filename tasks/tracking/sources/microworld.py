@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 COVER = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)
 """Upper ends of GOT-10k's levels 1 to 6 of the visible share."""
 
-_HALF = 4
+_OCCLUDED = 3
+"""Level up to which a target counts as occluded: 45 % of it are seen."""
 
 
 def videos(data: TrackingData, split: Split) -> Microworld:
@@ -102,7 +103,7 @@ def _attributes(
     change = np.nanmax(sides / sides[0]) >= 2 or np.nanmin(sides / sides[0]) <= 0.5
     there = {
         "person" if target.category == "person" else "object": True,
-        "occlusion": bool(((cover > 0) & (cover < _HALF)).any()),
+        "occlusion": bool(((cover > 0) & (cover <= _OCCLUDED)).any()),
         "absence": bool((cover == 0).any()),
         "scale variation": bool(change),
     }

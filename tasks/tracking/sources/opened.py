@@ -62,7 +62,8 @@ class Opened:
     def part(self, split: Split) -> Part | None:
         """What serves as a split; None where there is nothing of its own."""
         if split == "training":
-            return "train" if "train" in self.layout.counts else None
+            there = self.name != "folder" or self.root.inside("train") is not None
+            return "train" if there and "train" in self.layout.counts else None
         if self.name == "got10k":
             test: Part = "test" if self.version == "test" else "val"
             return test if split == "test" else ("val" if test == "test" else None)

@@ -99,7 +99,10 @@ def _layout(title: str, count: int, only_2013: bool) -> Layout:
         licence="none stated; research",
         counts={"test": count},
         find=partial(find, only_2013),
-        notes=("boxes are counted from 1 and taken as they are, as the toolkits do",),
+        notes=(
+            "boxes are counted from 1 and taken as they are, as the toolkits do",
+            "an empty file of boxes beside another is no target, as Human4's first",
+        ),
     )
 
 

@@ -59,7 +59,7 @@ def _read(home: Place, name: str) -> Read:
     images, sizes = building.frames(folder, name, where)
     assert place is not None
     if _BOXES not in place.files:
-        raise DataError(f"sequence `{name}`: its boxes `{where}/{_BOXES}` are missing")
+        raise DataError(f"sequence `{printable(name)}`: its boxes `{where}/{_BOXES}` are missing")
     try:
         advice = "; masks as of VOT 2020 and later are not read"
         given = text.rows(place, _BOXES, (4, 8), advice)

@@ -14,7 +14,7 @@ from tasks.contract import DataError
 from tests.tasks.tracking.sources import miniature
 from tests.tasks.tracking.sources.miniature import box, jpeg, lines, opened, write
 
-Spoil = Callable[[Path], None]
+Spoil = Callable[[Path], object]
 
 
 def _boxes(text: str) -> Spoil:

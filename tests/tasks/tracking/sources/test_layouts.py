@@ -215,7 +215,7 @@ def test_folder_kinds(tmp_path: Path) -> None:
     write(nested / "groundtruth.txt", lines([box(k) for k in range(4)]).replace("\n", "\r\n"))
     one = opened("folder", tmp_path / "nested").sequences[0]
     assert [_level(one.frames.read(k)) for k in range(4)] == [0, 5, 10, 15]
-    with pytest.raises(DataError, match=r"a folder: there is no folder .*/train`; expected below"):
+    with pytest.raises(RecipeError, match=r"`folder` has test sequences alone: name what is"):
         opened("folder", tmp_path / "nested", "training")
 
 

@@ -15,7 +15,7 @@ from tasks.tracking.sources.opening import open_source, open_training_sets
 
 @pytest.fixture(scope="module")
 def data() -> TrackingData:
-    counts = {"training": 2, "selection": 1, "test": 3}
+    counts = {"training": 2, "selection": 1, "test": 2}
     return TrackingData.model_validate({"count": counts, "size": (64, 64), "workers": 0})
 
 
@@ -28,7 +28,7 @@ def test_levels_are_got10ks() -> None:
 def test_boxes_and_visibility(data: TrackingData) -> None:
     world = videos(data, "test")
     source = open_source(data, "test")
-    assert [one.name for one in source.sequences] == ["test-0000", "test-0001", "test-0002"]
+    assert [one.name for one in source.sequences] == ["test-0000", "test-0001"]
     assert source.digest == world.manifest["sha256"]
     for video, one in enumerate(source.sequences):
         assert len(one) == 24 and one.labelled and one.visible is None
