@@ -117,6 +117,11 @@ class Tracking(Task):
 
         return read(folder, dataset, layout)
 
+    def pooled(self, evaluations: list[Evaluation]) -> Evaluation:
+        from tasks.tracking.repetitions import pooled
+
+        return pooled(evaluations)
+
     def served_as(self, dataset: str) -> dict[str, Any]:
         from tasks.tracking.submission import served
 
