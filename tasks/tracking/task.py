@@ -107,6 +107,9 @@ class Tracking(Task):
     def explain(self) -> str:
         return _EXPLANATION
 
+    def has_truth(self, dataset: TrackingDataset) -> bool:
+        return any(sequence.labelled for sequence in dataset.sequences)
+
     def scored_as(self, dataset: str) -> dict[str, Any]:
         return {"data": {"name": dataset}, "measure": {"convention": convention_of(dataset)}}
 

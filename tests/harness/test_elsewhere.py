@@ -93,6 +93,7 @@ def test_boxes_are_scored_by_the_data_sets_convention(
         ("otb2013", "otb"),
         ("uav123", "otb"),
         ("trackingnet", "trackingnet"),
+        ("folder", "got10k"),
         ("vot", "got10k"),
         ("microworld", "got10k"),
     ],
@@ -263,7 +264,9 @@ def test_what_cannot_be_exported_is_refused(
 def test_boxes_of_others_become_an_archive_for_trackingnet(
     tracker: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    _, folder = evaluated(capfd, tracker, "--dataset", "trackingnet")
+    found, folder = evaluated(capfd, tracker, "--dataset", "trackingnet")
+    assert found["metrics"] == {}
+    assert found["notes"][1].startswith("nothing is measured: `standing` has no truth for its test")
     out = tracker.parent / "net.zip"
     for source in (folder, folder / "evaluation.json"):
         assert said(capfd, "export", "submission", source, "--out", out)[0] == 0
