@@ -41,7 +41,21 @@ def boxes(
     Raises:
         DataError: naming the line that has no four finite numbers; the file is no text, or empty.
     """
-    return np.array(numbers(content, place, split, (4,), BOX))
+    found = _regular(content)
+    return np.array(numbers(content, place, split, (4,), BOX)) if found is None else found
+
+
+def _regular(content: bytes) -> NDArray[np.float64] | None:
+    """(T,4) of a file without a fault and with commas alone between its numbers, several times faster;
+    None of any other."""
+    try:
+        lines = content.decode("ascii").rstrip().splitlines()
+        found = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2) if lines else None
+    except ValueError:
+        return None
+    # Empty lines are passed over.
+    whole = found is not None and found.shape == (len(lines), 4) and np.isfinite(found).all()
+    return found if whole else None
 
 
 def numbers(
