@@ -15,7 +15,7 @@ from harness.console import totals
 from harness.engine import state, surroundings
 from harness.errors import UserError
 from results import Record, predictions
-from tasks.contract import DataError, DataInfo, Evaluation, Published
+from tasks.contract import DataError, DataInfo, Evaluation, Published, RecipeError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -125,8 +125,8 @@ def figures(
         nothing = {"sample": [float(row["sample"]) for row in runs[0]]}
         note = (
             f"nothing is measured: `{dataset.info.name}` has no truth for its "
-            f"{dataset.info.split} split; `harness export submission` makes of the predictions "
-            "what its server takes"
+            f"{dataset.info.split} split; where a server has it, `harness export submission` "
+            "packs the predictions"
         )
         return Evaluation(task.primary, {}, nothing, "none"), (note,)
     evaluations = [task.evaluate(rows, dataset) for rows in runs]
@@ -220,9 +220,23 @@ def _with_other_data(
     values = dict(record.recipe)
     if options.dataset not in (None, record.dataset):
         other = replace(options, sets=(), scale=options.scale or recipe.scale)
-        there = recipes.resolve(other).model_dump(mode="json")
+        there = _of(task, other).model_dump(mode="json")
         values |= {section: there[section] for section in task.of_data if section in there}
     return recipes.load_resolved(task.name, recipes.overridden(values, options))
+
+
+def _of(task: Task, options: RunOptions) -> TaskRecipe:
+    """The recipe of a data set, or of one without recipe files what says how it is scored."""
+    assert options.dataset is not None
+    try:
+        recipes.recipe_file(options)
+    except RecipeError as missing:
+        try:
+            sections = task.scored_as(options.dataset)
+        except RecipeError:
+            raise missing from None
+        return recipes.resolve_sections(options, sections)
+    return recipes.resolve(options)
 
 
 def _sha256(file: Path) -> str:

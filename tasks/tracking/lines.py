@@ -46,8 +46,8 @@ def boxes(
 
 
 def _regular(content: bytes) -> NDArray[np.float64] | None:
-    """(T,4) of a file without a fault and with commas alone between its numbers, several times faster;
-    None of any other."""
+    """(T,4) of a file without a fault and with commas alone between its numbers, several times
+    faster; None of any other."""
     try:
         lines = content.decode("ascii").rstrip().splitlines()
         found = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2) if lines else None
