@@ -213,6 +213,22 @@ def test_lengths_are_the_conventions_matter(tmp_path: Path) -> None:
     assert stored.boxes(rows[2]).shape == (6, 4)
 
 
+@pytest.mark.parametrize("convention", ["otb", "lasot", "trackingnet", "pytracking"])
+def test_a_missing_number_is_the_conventions_matter(tmp_path: Path, convention: str) -> None:
+    got10k(tmp_path)
+    faulty("1,NaN,3,4")(tmp_path)
+    data = standing(convention=convention)
+    if convention == "pytracking":
+        with pytest.raises(DataError, match=r"bird_001.txt` line 3: `NaN` is not finite"):
+            read(tmp_path, data)
+        return
+    (rows,) = read(tmp_path, data).runs
+    np.testing.assert_array_equal(stored.boxes(rows[2])[2], [1, np.nan, 3, 4])
+    faulty("1,inf,3,4")(tmp_path)
+    with pytest.raises(DataError, match=r"bird_001.txt` line 3: `inf` is not finite"):
+        read(tmp_path, data)
+
+
 def test_others_than_the_first_are_no_surplus(tmp_path: Path) -> None:
     got10k(tmp_path)
     part = standing(limit=2)
