@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from harness import plugins, recipes
 from harness.console import totals
 from harness.errors import UserError
-from harness.evaluating import Evaluated, about_what, write
+from harness.evaluating import Evaluated, about_what, figures, write
 
 if TYPE_CHECKING:
     from harness.console import Console
@@ -40,14 +40,11 @@ def score(
     if len(dataset) == 0:
         raise UserError(f"the test split of `{dataset.info.name}` has no samples")
     found = task.read_predictions(folder, dataset, layout)
-    for note in found.notes:
-        console.note(note)
     made = {"predictions": {"name": folder.resolve().name, "sha256": _sha256(found)}}
     about = about_what(made, task, recipe, dataset)
-    evaluations = [task.evaluate(rows, dataset) for rows in found.runs]
-    evaluation = evaluations[0] if len(evaluations) == 1 else task.pooled(evaluations)
+    evaluation, notes = figures(task, found.runs, dataset)
     place = options.output / task.name / about["evaluation"][:12]
-    measured = Evaluated(evaluation, {}, found.notes, about, place)
+    measured = Evaluated(evaluation, {}, (*found.notes, *notes), about, place)
     write(measured, task, _numbered(found), dataset, found.runs[0])
     return measured
 

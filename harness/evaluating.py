@@ -15,13 +15,15 @@ from harness.console import totals
 from harness.engine import state, surroundings
 from harness.errors import UserError
 from results import Record, predictions
-from tasks.contract import DataError, DataInfo, Published
+from tasks.contract import DataError, DataInfo, Evaluation, Published, RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from backbones import Backbone
     from harness.console import Console
     from harness.options import RunOptions
-    from tasks.contract import Evaluation, Row, Task, TaskDataset
+    from tasks.contract import Row, Task, TaskDataset
     from tasks.recipe import TaskRecipe
 
 RECORD = "record.json"
@@ -107,10 +109,28 @@ def evaluate(
         began = time.monotonic()
         rows = predict(work, found.model, dataset, signals, console)
         seconds = time.monotonic() - began
-    evaluation = task.evaluate(rows, dataset)
-    measured = Evaluated(evaluation, found.figures, found.notes, about, folder, seconds)
+    evaluation, notes = figures(task, [rows], dataset)
+    told = (*found.notes, *notes)
+    measured = Evaluated(evaluation, found.figures, told, about, folder, seconds)
     write(measured, task, rows, dataset)
     return measured
+
+
+def figures(
+    task: Task, runs: Sequence[list[Row]], dataset: TaskDataset
+) -> tuple[Evaluation, tuple[str, ...]]:
+    """The figures of a model's predictions, of one run or several, and what has to be known of
+    them; no figure where there is no truth to measure by."""
+    if not task.has_truth(dataset):
+        nothing = {"sample": [float(row["sample"]) for row in runs[0]]}
+        note = (
+            f"nothing is measured: `{dataset.info.name}` has no truth for its "
+            f"{dataset.info.split} split; where a server has it, `harness export submission` "
+            "packs the predictions"
+        )
+        return Evaluation(task.primary, {}, nothing, "none"), (note,)
+    evaluations = [task.evaluate(rows, dataset) for rows in runs]
+    return evaluations[0] if len(runs) == 1 else task.pooled(evaluations), ()
 
 
 def _file(checkpoint: Path) -> Path:
@@ -200,9 +220,23 @@ def _with_other_data(
     values = dict(record.recipe)
     if options.dataset not in (None, record.dataset):
         other = replace(options, sets=(), scale=options.scale or recipe.scale)
-        there = recipes.resolve(other).model_dump(mode="json")
+        there = _of(task, other).model_dump(mode="json")
         values |= {section: there[section] for section in task.of_data if section in there}
     return recipes.load_resolved(task.name, recipes.overridden(values, options))
+
+
+def _of(task: Task, options: RunOptions) -> TaskRecipe:
+    """The recipe of a data set, or of one without recipe files what says how it is scored."""
+    assert options.dataset is not None
+    try:
+        recipes.recipe_file(options)
+    except RecipeError as missing:
+        try:
+            sections = task.scored_as(options.dataset)
+        except RecipeError:
+            raise missing from None
+        return recipes.resolve_sections(options, sections)
+    return recipes.resolve(options)
 
 
 def _sha256(file: Path) -> str:

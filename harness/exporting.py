@@ -108,4 +108,7 @@ def _evaluated(source: Path, data_root: Path | None) -> _Predicted:
         ) from None
     task, dataset = reopening.opened(task_name, values, data, source, data_root)
     rows = predictions.read_rows(source.parent / reopening.PREDICTIONS, sha256)
+    runs = len({row.get("run", 0) for row in rows})
+    if runs > 1:
+        raise UserError(f"`{source}` has {runs} runs: a submission is made of one, evaluate one")
     return _Predicted(task, dataset, rows, seconds)

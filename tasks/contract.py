@@ -421,6 +421,11 @@ class Task(ABC):
             f"the task `{self.name}` reads no published models: give the folder of a run"
         )
 
+    def has_truth(self, dataset: Any) -> bool:
+        """Whether what is predicted on it can be measured here; of some test sets only a server
+        has the truth."""
+        return True
+
     def scored_as(self, dataset: str) -> dict[str, Any]:
         """Section -> values of the recipe under which what other programs predicted on a data set
         is scored.

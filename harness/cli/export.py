@@ -31,7 +31,9 @@ def submission(
 ) -> None:
     """Write a run's predictions as the server of their test set takes them.
 
-    Tracking: GOT-10k's test split (data.version=test) and TrackingNet's.
+    Tracking: GOT-10k's test split and TrackingNet's, of which the truth is not published: `harness
+    evaluate --checkpoint RUN --dataset got10k --set data.version=test` predicts on one, and its
+    folder is what is given here.
     """
     from harness.exporting import submit
 

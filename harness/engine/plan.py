@@ -219,6 +219,11 @@ def _datasets(task: Task, recipe: TaskRecipe, console: Console) -> dict[Split, T
     for split, data in datasets.items():
         if len(data) == 0:
             raise DataError(f"the {split} split of `{recipe.data.name}` has no samples")
+    if not task.has_truth(datasets["test"]):
+        raise DataError(
+            f"the test split of `{recipe.data.name}` has no truth, which a record needs: train on "
+            "data that have, then predict on it with `harness evaluate --checkpoint RUN`"
+        )
     return datasets
 
 

@@ -26,6 +26,7 @@ from tasks.tracking.rows import row
 
 if TYPE_CHECKING:
     from tasks.tracking.data import TrackingDataset
+    from tasks.tracking.recipe import Convention
     from tasks.tracking.sequences import Sequence
 
 Files = Mapping[str, Path]
@@ -56,8 +57,9 @@ def read(folder: Path, dataset: TrackingDataset, layout: str | None = None) -> P
     """A tracker's boxes for the sequences of `dataset`, as rows without scores.
 
     Files need not be as long as their sequences, but under GOT-10k's convention, whose toolkit
-    refuses others: what is done with them is the convention's matter. Coordinates are those of the
-    benchmark's own annotations.
+    refuses others; a NaN is taken where the convention counts it as a miss, not under GOT-10k's,
+    of which it makes every figure NaN, nor under pytracking's, which refuses it. Coordinates are
+    those of the benchmark's own annotations.
 
     Args:
         folder: of one tracker, or one setting of it.
@@ -70,8 +72,8 @@ def read(folder: Path, dataset: TrackingDataset, layout: str | None = None) -> P
     sequences = {sequence.name: sequence for sequence in dataset.sequences}
     whole = dataset.recipe.data.limit is None
     found = find(folder, list(sequences), layout, whole)
-    strict = dataset.recipe.measure.convention == "got10k"
-    runs = tuple(_rows(files, sequences, strict) for files in found.runs)
+    convention = dataset.recipe.measure.convention
+    runs = tuple(_rows(files, sequences, convention) for files in found.runs)
     several = f", {len(runs)} repetitions" if len(runs) > 1 else ""
     said = f"boxes of `{folder}`, read in the layout of {found.layout}{several}"
     return Predictions(runs, (said, *found.notes))
@@ -184,16 +186,18 @@ LAYOUTS: dict[str, Callable[[Path, Collection[str], bool], Found]] = {
 }
 
 
-def _rows(files: Files, sequences: Mapping[str, Sequence], strict: bool) -> list[Row]:
+def _rows(files: Files, sequences: Mapping[str, Sequence], convention: Convention) -> list[Row]:
     return [
-        _row(sample, sequence, files[name], strict)
+        _row(sample, sequence, files[name], convention)
         for sample, (name, sequence) in enumerate(sequences.items())
     ]
 
 
-def _row(sample: int, sequence: Sequence, path: Path, strict: bool) -> Row:
-    boxes = lines.boxes(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), str(path))
-    if strict and len(boxes) != len(sequence):
+def _row(sample: int, sequence: Sequence, path: Path, convention: Convention) -> Row:
+    content = path.read_bytes().removeprefix(b"\xef\xbb\xbf")
+    missing = convention not in ("got10k", "pytracking")
+    boxes = lines.boxes(content, str(path), missing=missing)
+    if convention == "got10k" and len(boxes) != len(sequence):
         raise DataError(
             f"`{path}` has {len(boxes)} boxes for the {len(sequence)} frames of `{sequence.name}`: "
             "GOT-10k's convention takes as many as frames"

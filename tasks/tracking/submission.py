@@ -108,8 +108,8 @@ def server_of(dataset: TrackingDataset) -> str:
     served(data.name)
     if data.name == "got10k" and data.version != "test":
         raise RecipeError(
-            "GOT-10k's server takes its test split, and these are val: predict with "
-            "`--set data.version=test`"
+            "GOT-10k's server takes its test split, and these are val: give the folder of `harness "
+            "evaluate --checkpoint RUN --dataset got10k --set data.version=test`"
         )
     return data.name
 

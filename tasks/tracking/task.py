@@ -131,6 +131,9 @@ class Tracking(Task):
     def explain(self) -> str:
         return _EXPLANATION
 
+    def has_truth(self, dataset: TrackingDataset) -> bool:
+        return any(sequence.labelled for sequence in dataset.sequences)
+
     def scored_as(self, dataset: str) -> dict[str, Any]:
         return {"data": {"name": dataset}, "measure": {"convention": convention_of(dataset)}}
 
@@ -140,6 +143,11 @@ class Tracking(Task):
         from tasks.tracking.result_files import read
 
         return read(folder, dataset, layout)
+
+    def pooled(self, evaluations: list[Evaluation]) -> Evaluation:
+        from tasks.tracking.repetitions import pooled
+
+        return pooled(evaluations)
 
     def served_as(self, dataset: str) -> dict[str, Any]:
         from tasks.tracking.submission import served

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -87,3 +88,32 @@ def test_a_run_whose_state_is_gone_is_refused(tmp_path: Path) -> None:
     (folder / "state.ckpt").unlink()
     with pytest.raises(UserError, match="has no state"):
         evaluate(folder, toy.options(tmp_path / "out"), QUIET)
+
+
+def test_a_run_is_measured_on_a_data_set_without_recipes_of_its_own(
+    finished: tuple[Record, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(toy.Toy.datasets, "elsewhere", "without a recipe file")
+    options = replace(toy.options(tmp_path), dataset="elsewhere")
+    with pytest.raises(RecipeError, match="no recipe for `elsewhere` at scale"):
+        evaluate(finished[1], options, QUIET)
+    values = {"data": {"name": "elsewhere"}}
+    monkeypatch.setattr(toy.Toy, "scored_as", lambda self, dataset: values)
+    found = evaluate(finished[1], options, QUIET)
+    assert found.about["recipe"]["data"]["name"] == "elsewhere"
+
+
+def test_without_truth_a_run_is_refused_and_a_model_predicts_all_the_same(
+    finished: tuple[Record, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toy.Toy, "has_truth", lambda self, dataset: False)
+    with pytest.raises(DataError, match="has no truth, which a record needs: train on"):
+        run(toy.options(tmp_path / "runs"), QUIET)
+    found = evaluate(finished[1], toy.options(tmp_path), QUIET)
+    assert found.evaluation.metrics == {}
+    assert found.notes[-1].startswith("nothing is measured: `toy` has no truth")
+    assert found.seconds is not None and found.seconds > 0
+    written = json.loads((found.folder / "evaluation.json").read_text())
+    digest = hashlib.sha256((found.folder / "predictions.parquet").read_bytes()).hexdigest()
+    assert written["files"] == {"predictions.parquet": digest}
+    assert digest == finished[0].files["predictions.parquet"]

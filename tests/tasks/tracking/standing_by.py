@@ -39,21 +39,24 @@ def boxes(sample: int, run: int = 0) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 class Standing:
-    """A data set of three sequences of which the first box is known."""
+    """A data set of three sequences of which the first box is known, as of GOT-10k's test split and
+    TrackingNet's, or each."""
 
     def __init__(self, recipe: Any) -> None:
         self.recipe = recipe
         self.info = DataInfo("standing", "test", len(NAMES), "5" * 64, "none")
-        self.sequences = [sequence(sample) for sample in range(len(NAMES))]
+        served = recipe.data.name == "trackingnet" or recipe.data.version == "test"
+        self.sequences = [sequence(sample, not served) for sample in range(len(NAMES))]
 
     def __len__(self) -> int:
         return len(self.sequences)
 
 
-def sequence(sample: int) -> Sequence:
-    known = np.full((LENGTHS[sample], 4), np.nan)
-    known[0] = boxes(sample)[0]
-    return Sequence(NAMES[sample], Blank(LENGTHS[sample]), known, labelled=False)
+def sequence(sample: int, labelled: bool) -> Sequence:
+    known = boxes(sample)
+    if not labelled:
+        known[1:] = np.nan
+    return Sequence(NAMES[sample], Blank(LENGTHS[sample]), known, labelled=labelled)
 
 
 def standing(name: str = "got10k", convention: str = "got10k", **data: Any) -> Any:

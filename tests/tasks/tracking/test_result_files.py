@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from tasks.contract import DataError, Predictions, RecipeError
+from tasks.tracking import lines
 from tasks.tracking import rows as stored
 from tasks.tracking.result_files import read
 from tests.tasks.tracking.standing_by import NAMES, boxes, standing
@@ -189,11 +190,43 @@ def test_faults_are_named(tmp_path: Path, spoil: Callable[[Path], None], said: s
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "text", ["1,2,3,4\n\n1,2,3,4", "1,2,3,4#\n", "1,2,3,4,\n", "0x1,2,3,4", ","]
+)
+def test_no_way_of_reading_is_more_lenient(text: str) -> None:
+    with pytest.raises(DataError, match="`file` line"):
+        lines.boxes(text.encode(), "file")
+
+
+def test_both_ways_of_reading_give_the_same_numbers() -> None:
+    rng = np.random.default_rng(0)
+    table = rng.normal(0, 1, (50, 4)) * 10.0 ** rng.integers(-9, 9, (50, 4))
+    text = "\n".join(",".join(map(repr, row)) for row in table.tolist())
+    np.testing.assert_array_equal(lines.boxes(text.encode(), "x"), table)
+    np.testing.assert_array_equal(lines.boxes(text.replace(",", "\t").encode(), "x"), table)
+
+
 def test_lengths_are_the_conventions_matter(tmp_path: Path) -> None:
     got10k(tmp_path)
     longer(tmp_path)
     (rows,) = read(tmp_path, standing(convention="otb")).runs
     assert stored.boxes(rows[2]).shape == (6, 4)
+
+
+@pytest.mark.parametrize("convention", ["otb", "lasot", "trackingnet", "pytracking"])
+def test_a_missing_number_is_the_conventions_matter(tmp_path: Path, convention: str) -> None:
+    got10k(tmp_path)
+    faulty("1,NaN,3,4")(tmp_path)
+    data = standing(convention=convention)
+    if convention == "pytracking":
+        with pytest.raises(DataError, match=r"bird_001.txt` line 3: `NaN` is not finite"):
+            read(tmp_path, data)
+        return
+    (rows,) = read(tmp_path, data).runs
+    np.testing.assert_array_equal(stored.boxes(rows[2])[2], [1, np.nan, 3, 4])
+    faulty("1,inf,3,4")(tmp_path)
+    with pytest.raises(DataError, match=r"bird_001.txt` line 3: `inf` is not finite"):
+        read(tmp_path, data)
 
 
 def test_others_than_the_first_are_no_surplus(tmp_path: Path) -> None:
