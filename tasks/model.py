@@ -64,6 +64,9 @@ class TaskModel(nn.Module, ABC):
         if self.backbone is not None:
             self.backbone.set_sample_keys(keys)
 
+    def set_progress(self, share: float) -> None:
+        """Told before each step of training: the share of all steps, in [0,1), that is done."""
+
     def head_layer_ids(self, last: int) -> dict[str, int]:
         """Layer number of each parameter outside the encoder; `last` is the encoder's number
         for what comes after its blocks."""

@@ -169,6 +169,15 @@ class OptimizerRecipe(Section):
         json_schema_extra=LATER,
     )
 
+    encoder_factor: Positive = Field(
+        1.0, description="factor on the encoder's learning rate", json_schema_extra=LATER
+    )
+    decay_all: bool = Field(
+        False,
+        description="weight decay on every parameter, whatever the layer rule spares",
+        json_schema_extra=LATER,
+    )
+
     @field_validator("layer_rule")
     @classmethod
     def _known(cls, rule: str) -> str:

@@ -124,6 +124,7 @@ class Training(LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         for group in self.optimizers(use_pl_optimizer=False).param_groups:  # type: ignore[union-attr]
             group["lr"] = self.schedule(self.step, group["scale"])
+        self.model.set_progress(self.step / self.schedule.total_steps)
         # For layers that know nothing of sample keys: at least the same after an interruption.
         torch.manual_seed((self.seed * 1_000_003 + self.step) % 2**31)
 

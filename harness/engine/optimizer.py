@@ -30,12 +30,13 @@ def placements(model: TaskModel, recipe: TaskRecipe) -> dict[str, Placement]:
     """Layer number, learning-rate factor and weight decay of every trained parameter.
 
     The factor is decay^(last - layer) (BEiT, section A.1; the numbering is the named
-    publication's), times the recipe's own for the parameter, if it has one.
+    publication's), times the recipe's own for the encoder and for the parameter, if it has one.
 
     Raises:
         RecipeError: a factor of the recipe is for no trained parameter, or two are for one.
     """
-    rule = recipe.optimizer.layer_rule
+    settings = recipe.optimizer
+    rule = settings.layer_rule
     backbone = model.backbone
     last = 0 if backbone is None else backbone.last_layer_of(rule)
     layers = model.head_layer_ids(last)
@@ -44,12 +45,14 @@ def placements(model: TaskModel, recipe: TaskRecipe) -> dict[str, Placement]:
         layers |= {f"backbone.{name}": n for name, n in backbone.layer_ids(rule).items()}
         spared = {f"backbone.{name}" for name in backbone.no_decay_names(rule)}
     trained = {name: p.ndim for name, p in model.named_parameters() if p.requires_grad}
-    factors = _factors(trained, recipe.optimizer.rate_factors)
+    factors = _factors(trained, settings.rate_factors)
     return {
         name: Placement(
             layer=layers[name],
-            scale=recipe.optimizer.layer_decay ** (last - layers[name]) * factors.get(name, 1.0),
-            decays=name not in spared and decays(name, ndim, rule),
+            scale=settings.layer_decay ** (last - layers[name])
+            * (settings.encoder_factor if name.startswith("backbone.") else 1.0)
+            * factors.get(name, 1.0),
+            decays=settings.decay_all or (name not in spared and decays(name, ndim, rule)),
         )
         for name, ndim in trained.items()
     }

@@ -1,1 +1,2 @@
-"""Layers that join the tokens of template and search image, after SwinTrack."""
+"""SwinTrack's network behind its encoder (Lin et al. 2022, LitingLin/SwinTrack): template and
+search tokens joined by attention whose positions tell them apart, then a score and a box a cell."""

@@ -53,10 +53,30 @@ def test_a_factor_for_nothing_or_twice_is_refused(given: str, words: str, tmp_pa
     assert not list(tmp_path.rglob("record.json"))
 
 
+def test_a_factor_on_the_encoder(tmp_path: Path) -> None:
+    """On top of layer-wise decay and of factors on single parameters; not on the head."""
+    before = factors(tmp_path, "optimizer.rate_factors={norm.bias: 3}")
+    given = ("optimizer.rate_factors={norm.bias: 3}", "optimizer.encoder_factor=0.1")
+    recipe = resolve(toy.options(tmp_path, *given))
+    after = placements(toy.ToyModel(toy.ToyEncoder(5)), recipe)
+    for name, place in after.items():
+        factor = 0.1 if name.startswith("backbone.") else 1
+        assert place.scale == pytest.approx(factor * before[name], rel=1e-12), name
+
+
+def test_everything_decays_where_it_is_told_to(tmp_path: Path) -> None:
+    for told in (False, True):
+        recipe = resolve(toy.options(tmp_path, f"optimizer.decay_all={str(told).lower()}"))
+        places = placements(toy.ToyModel(toy.ToyEncoder(5)), recipe)
+        assert all(place.decays for place in places.values()) is told
+        assert places["head.bias"].decays is told
+
+
 def test_without_factors_the_cell_is_the_one_before_there_were_any(tmp_path: Path) -> None:
     from harness.recipes import determining
 
     recipe = resolve(toy.options(tmp_path))
-    assert "rate_factors" not in determining(recipe)["optimizer"]
+    later = {"rate_factors", "encoder_factor", "decay_all"}
+    assert not later & determining(recipe)["optimizer"].keys()
     raised = resolve(toy.options(tmp_path, "optimizer.rate_factors={first.weight: 2}"))
     assert determining(raised)["optimizer"]["rate_factors"] == {"first.weight": 2.0}

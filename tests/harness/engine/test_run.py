@@ -123,6 +123,16 @@ def test_epochs_without_their_last_batch(tmp_path: Path) -> None:
         run(toy.options(tmp_path, *dropping, "train.batch_size=38"), QUIET)
 
 
+def test_the_model_is_told_the_share_of_all_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the schedule's, also where a run is cut short."""
+    told: list[float] = []
+    monkeypatch.setattr(toy.ToyModel, "set_progress", lambda _, share: told.append(share))
+    run(toy.options(tmp_path, "train.max_steps=4"), QUIET)
+    assert told == [0, 1 / 30, 2 / 30, 3 / 30]
+
+
 @pytest.mark.parametrize("ema", [None, 0.9])
 def test_an_interrupted_run_continues_to_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ema: float | None

@@ -67,6 +67,13 @@ CASES: dict[str, dict[str, Any]] = {
         "warmup_factor": 0.001,
         "milestones": (163889, 177546),
     },
+    "swintrack_base": {
+        "name": "step",
+        "unit": "epoch",
+        "warmup": 768,
+        "warmup_factor": 0.001,
+        "milestones": (210,),
+    },
     "vitdet_huge": {
         "name": "step",
         "warmup": 138281 * 250 / 184375,

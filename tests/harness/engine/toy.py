@@ -1,5 +1,6 @@
 """A task of seconds that has everything the engine must get right: augmentation, noise inside the
-network, batch statistics, a loss whose divisor varies from sample to sample."""
+network, batch statistics, a loss whose divisor varies from sample to sample and one of whose terms
+grows with the progress of training."""
 
 from __future__ import annotations
 
@@ -95,6 +96,10 @@ class ToyModel(TaskModel):
     def __init__(self, backbone: Any) -> None:
         super().__init__(backbone)
         self.head = nn.Linear(8, 1)
+        self.progress = 0.0
+
+    def set_progress(self, share: float) -> None:
+        self.progress = share
 
     def initialise(self, seed: int) -> None:
         with torch.random.fork_rng():
@@ -108,7 +113,7 @@ class ToyModel(TaskModel):
             "squared": Term(error.sum(), batch["weight"].sum()),
             "weight": Note(batch["weight"].sum(), torch.tensor(len(out))),
             "spread": Pooled(torch.stack([out.square().sum(), torch.tensor(len(out))]), _spread),
-            "size": Term(0.01 * out.square().sum(), torch.tensor(len(out))),
+            "size": Term(0.01 * (1 + self.progress) * out.square().sum(), torch.tensor(len(out))),
         }
 
     def predict(self, batch: dict[str, Any]) -> list[Row]:
