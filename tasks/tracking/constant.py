@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 class StaysPut(TaskModel):
     """The box of the first frame in every frame."""
+
+    trained: ClassVar[bool] = False
 
     def predict(self, batch: dict[str, Any]) -> list[Row]:
         columns = batch["index"].tolist(), batch["name"], batch["frames"], batch["first"]

@@ -65,9 +65,9 @@ def _remembered(
     matcher: Matcher, targets: list[Target], images: Mapping[int, Pixels], device: torch.device
 ) -> Tensor:
     """(B,...) what the network remembers of the first frames."""
-    factor, size = matcher.template_view
-    windows = [Window.of(each.box, factor, size) for each in targets]
-    cuts = [window.cut(images[k], size, targets[k].colour) for k, window in enumerate(windows)]
+    view = matcher.template_view
+    windows = [Window.of(each.box, *view) for each in targets]
+    cuts = [w.cut(images[k], view.size, targets[k].colour) for k, w in enumerate(windows)]
     boxes = [w.to_crop(corners(each.box)) for w, each in zip(windows, targets, strict=True)]
     where = torch.from_numpy(np.stack(boxes)).float().to(device)
     return matcher.remember(_on_device(matcher, cuts, device), where)
@@ -91,14 +91,14 @@ def _step(
         window.cut(images[k], size, targets[k].colour)
         for window, (k, _) in zip(windows, views, strict=True)
     ]
-    # Nothing is copied while no sequence has ended.
-    same = len(views) == len(memory)
-    templates = memory if same else memory[[k for k, _ in views]]
+    owners = [k for k, _ in views]
+    # Nothing is copied while each target has its one view.
+    templates = memory if owners == list(range(len(memory))) else memory[owners]
     response = matcher.match(templates, _on_device(matcher, cuts, memory.device))
     chosen = choose(response, recipe.test.window)
     figures = torch.cat((chosen.boxes, chosen.confidences[:, None], chosen.scores[:, None]), 1)
     found = figures.double().cpu().numpy()
-    _require_numbers(found, [targets[k].name for k, _ in views], frame)
+    _require_numbers(found, [targets[k].name for k in owners], frame)
     found[:, :4] = in_crop(found[:, :4], size)
     found[:, :4] = [w.to_image(box) for w, box in zip(windows, found[:, :4], strict=True)]
     maps = _bytes(response.scores) if recipe.predictions.maps else None

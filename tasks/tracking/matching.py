@@ -27,6 +27,14 @@ class Response(NamedTuple):
     boxes: Tensor
 
 
+class View(NamedTuple):
+    """How templates are cut, as `Window.of` has it: `size` is height and width in pixels."""
+
+    factor: float
+    size: tuple[int, int]
+    min_side: float = 0.0
+
+
 class ScaleSearch(NamedTuple):
     """How the size of a target is found by a network that gives its centre alone (Bertinetto et al.
     2016, section 4.2).
@@ -53,10 +61,9 @@ class Matcher(TaskModel):
     recipe: TrackingRecipe
 
     @property
-    def template_view(self) -> tuple[float, tuple[int, int]]:
-        """How templates are cut: factor, and height and width in pixels."""
-        crop = self.recipe.crop
-        return crop.template_factor, crop.template_size
+    def template_view(self) -> View:
+        """How templates are cut."""
+        return View(self.recipe.crop.template_factor, self.recipe.crop.template_size)
 
     @abstractmethod
     def template(self, images: Tensor) -> Tensor:

@@ -199,6 +199,16 @@ def test_with_a_scale_search_the_best_scale_is_approached() -> None:
     assert [len(each) for each in matcher.given[1:]] == [3, 3, 3]
 
 
+def test_each_view_is_compared_with_its_own_target_also_when_others_have_ended() -> None:
+    """Three views of one target are as many as there were targets."""
+    made = [moving(length, seed) for seed, length in enumerate((3, 3, 6))]
+    matcher = Colours(recipe())
+    matcher.scale_search = ScaleSearch((0.95, 1.0, 1.05), 0.95, 0.5)
+    whole = batch([frames for frames, _ in made], [boxes[0] for _, boxes in made])
+    together = follow(matcher, whole)
+    same(together, [each for k in range(3) for each in follow(matcher, part(whole, [k]))])
+
+
 def test_a_scale_search_stays_within_a_fifth_and_five_times_the_size() -> None:
     for scale, bound in ((0.5, 0.2), (2.0, 5.0)):
         cell = torch.tensor([0.5, 0.5, 1.0, 1.0]).view(1, 1, 1, 4)
