@@ -15,7 +15,7 @@ from tasks.tracking import rows as stored
 from tasks.tracking.scoring.conventions import EVALUATORS, PRIMARY, score
 from tasks.tracking.scoring.figures import Ratio
 from tasks.tracking.scoring.robustness import robustness
-from tasks.tracking.scoring.tracks import Track
+from tasks.tracking.scoring.tracks import Track, known
 
 if TYPE_CHECKING:
     from collections.abc import Sequence as Listed
@@ -43,8 +43,9 @@ def evaluate(rows: list[Row], dataset: HasSequences) -> Evaluation:
     takes is the convention's as well: got10k as many as frames; otb and lasot cut to the shorter;
     pytracking cuts long ones and fills short ones up with zeros, but refuses these on LaSOT;
     trackingnet drops what is too much and counts what is missing as missed. `losses` and `frames to
-    loss` are `scoring.robustness`'s. `<figure>/<attribute>` is that of the sequences with an
-    attribute. `per_sample` has each figure of each sequence by itself, NaN where it has none.
+    loss` are `scoring.robustness`'s. `<figure>/<attribute>` is a figure of the convention over the
+    sequences with an attribute, where that is a number. `per_sample` has each figure of each
+    sequence by itself, NaN where it has none.
 
     Errors are standard deviations over sequences drawn with replacement. `resampled` is there where
     frames are pooled, so that the primary figure is no mean over sequences.
@@ -77,7 +78,7 @@ def evaluate(rows: list[Row], dataset: HasSequences) -> Evaluation:
     metrics = {name: _metric(figure, drawn) for name, figure in figures.items()}
     return Evaluation(
         primary=PRIMARY[convention],
-        metrics=metrics | _by_attribute(figures, sequences, drawn),
+        metrics=metrics | _by_attribute(scores.figures, sequences, drawn),
         per_sample={"sample": [float(k) for k in range(len(tracks))]}
         | {name: column.tolist() for name, column in columns.items()},
         evaluator=EVALUATORS[convention],
@@ -114,8 +115,8 @@ def _require_truth(sequences: Listed[Sequence]) -> None:
     if hidden:
         raise DataError(
             f"{len(hidden)} of {len(sequences)} sequences have no boxes beyond the first, as "
-            f"`{printable(hidden[0])}`: only the benchmark's server can measure; make its file with "
-            "`harness export submission`"
+            f"`{printable(hidden[0])}`: only the benchmark's server can measure; make the file for "
+            "it with `harness export submission`"
         )
 
 
@@ -138,7 +139,7 @@ def _refuse(figures: dict[str, Ratio], tracks: Listed[Track]) -> None:
 
 
 def _why(track: Track) -> str:
-    unknown = np.isnan(track.truth).any(axis=1)
+    unknown = ~known(track.truth)
     for boxes, which in ((track.found, "predicted"), (track.truth, "true")):
         wrong = ~np.isfinite(boxes).all(axis=1)
         if which == "true" and unknown.all():
@@ -151,7 +152,7 @@ def _why(track: Track) -> str:
 def _by_attribute(
     figures: dict[str, Ratio], sequences: Listed[Sequence], drawn: Floats
 ) -> dict[str, Metric]:
-    """Each figure of the sequences with each attribute, where it is a number."""
+    """Each figure over the sequences with each attribute."""
     names = sorted({name for sequence in sequences for name in sequence.attributes})
     found: dict[str, Metric] = {}
     for attribute in names:

@@ -39,7 +39,7 @@ def centre_error(found: Floats, truth: Floats) -> Floats:
 
 
 def normalised_error(found: Floats, truth: Floats) -> Floats:
-    """(F,) the same in sizes of the true box, of 1 pixel at least: dx / max(1, w), dy / max(1, h)."""
+    """(F,) the same with dx in widths and dy in heights of the true box, of 1 pixel at least."""
     across, down = _shift(found, truth)
     return _length(across / np.maximum(truth[:, 2], 1), down / np.maximum(truth[:, 3], 1))
 

@@ -18,7 +18,7 @@ from tasks.contract import DataError
 from tasks.tracking.scoring.boxes import Floats, bounded, overlap
 from tasks.tracking.scoring.counting import passing
 from tasks.tracking.scoring.figures import Curve, Ratio, Scores
-from tasks.tracking.scoring.tracks import Bools, Frames, Track, joined, labels, refuse_length
+from tasks.tracking.scoring.tracks import Bools, Frames, Track, flags, joined, known, refuse_length
 
 THRESHOLDS: Floats = np.linspace(0, 1, 101)
 
@@ -30,7 +30,7 @@ def frames(tracks: Listed[Track]) -> tuple[Frames, Floats]:
         DataError: more or fewer boxes than frames.
     """
     every = joined(tracks, refuse_length, first=False)
-    counted = every.take(labels(tracks, _seen).astype(bool))
+    counted = every.take(flags(tracks, _seen))
     extents = np.array([_extent(track) for track in tracks], np.float64).reshape(-1, 2)
     extent = extents[counted.owner]
     return counted, overlap(bounded(counted.found, extent), bounded(counted.truth, extent))
@@ -45,7 +45,7 @@ def score(tracks: Listed[Track]) -> Scores:
     """
     counted, overlaps = frames(tracks)
     number = counted.per_sequence()
-    counts = passing(overlaps, ">", THRESHOLDS, counted.owner, counted.count)
+    counts = passing(overlaps, ">", THRESHOLDS, counted.owner, counted.sequences)
     success = Curve(THRESHOLDS, counts, number, pooled=True)
     figures = {
         "AO": Ratio(counted.per_sequence(overlaps), number),
@@ -58,8 +58,8 @@ def score(tracks: Listed[Track]) -> Scores:
 def _seen(track: Track) -> Bools:
     if track.cover is not None:
         return track.cover[1:] > 0
-    known = np.isfinite(track.truth[1:]).all(axis=1)
-    return known if track.absent is None else known & ~track.absent[1:]
+    there = known(track.truth[1:])
+    return there if track.absent is None else there & ~track.absent[1:]
 
 
 def _extent(track: Track) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from tasks.tracking.scoring import otb
 from tasks.tracking.scoring.boxes import Floats, normalised_error
 from tasks.tracking.scoring.counting import passing
 from tasks.tracking.scoring.figures import Curve, Scores
-from tasks.tracking.scoring.tracks import Frames, Track, cut, joined
+from tasks.tracking.scoring.tracks import Frames, Track, cut, joined, known
 
 SIZES: Floats = np.linspace(0, 0.5, 51)
 
@@ -23,7 +23,7 @@ SIZES: Floats = np.linspace(0, 0.5, 51)
 def frames(tracks: Listed[Track]) -> Frames:
     """The frames that count."""
     every = joined(tracks, cut)
-    return every.take(~np.isnan(every.truth).any(axis=1))
+    return every.take(known(every.truth))
 
 
 def score(tracks: Listed[Track]) -> Scores:
@@ -32,7 +32,7 @@ def score(tracks: Listed[Track]) -> Scores:
     counted = frames(tracks)
     found = otb.scores(counted)
     errors = normalised_error(counted.found, counted.truth)
-    counts = passing(errors, "<=", SIZES, counted.owner, counted.count)
+    counts = passing(errors, "<=", SIZES, counted.owner, counted.sequences)
     normalised = Curve(SIZES, counts, counted.per_sequence())
     return Scores(
         found.figures | {"NP": normalised.height()},

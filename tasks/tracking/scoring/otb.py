@@ -28,7 +28,7 @@ def score(tracks: Listed[Track]) -> Scores:
 
 def scores(frames: Frames) -> Scores:
     """The same of frames that count."""
-    number, owner, count = frames.per_sequence(), frames.owner, frames.count
+    number, owner, count = frames.per_sequence(), frames.owner, frames.sequences
     overlaps = overlap(frames.found, frames.truth)
     errors = centre_error(frames.found, frames.truth)
     success = Curve(OVERLAPS, passing(overlaps, ">", OVERLAPS, owner, count), number)

@@ -1,5 +1,5 @@
-"""Figures as visionml/pytracking has them (pytracking/analysis/extract_results.py, plot_results.py),
-here in float64 where its curves are float32.
+"""Figures as visionml/pytracking has them (pytracking/analysis: extract_results.py and
+plot_results.py), here in float64 where its curves are float32.
 
 In this order: a NaN or a negative side in a prediction is refused; a box without area repeats the
 one before; a prediction that is too long is cut, one that is too short filled up with zeros, on
@@ -21,7 +21,16 @@ from tasks.contract import DataError
 from tasks.tracking.scoring.boxes import Floats
 from tasks.tracking.scoring.counting import passing
 from tasks.tracking.scoring.figures import Curve, Ratio, Scores, mean, per_cent
-from tasks.tracking.scoring.tracks import Bools, Frames, Track, joined, labels, padded, refuse_length
+from tasks.tracking.scoring.tracks import (
+    Bools,
+    Frames,
+    Track,
+    flags,
+    joined,
+    known,
+    padded,
+    refuse_length,
+)
 
 OVERLAPS: Floats = np.linspace(0, 1, 21)
 # As torch.arange makes them, with which the reference does.
@@ -60,7 +69,7 @@ def frames(tracks: Listed[Track], dataset: str) -> tuple[Frames, Errors]:
     tracks = [_checked(track, dataset) for track in tracks]
     fit = refuse_length if dataset == "lasot" else _zeros
     every = joined([_fitted(track) for track in tracks], fit)
-    visible = labels(tracks, _visible).astype(bool)
+    visible = flags(tracks, _visible)
     valid = (every.truth > 0).all(axis=1) & visible
     with np.errstate(invalid="ignore", divide="ignore"):
         overlap = _overlap(every.found, every.truth)
@@ -99,7 +108,7 @@ def score(tracks: Listed[Track], dataset: str, valid_only: bool = False) -> Scor
         raise DataError(
             f"{track.label} has no valid frame to divide by: leave it out, or `measure.valid_only`"
         )
-    owner, count = every.owner, every.count
+    owner, count = every.owner, every.sequences
     success = Curve(OVERLAPS, passing(errors.overlap, ">", OVERLAPS, owner, count), number)
     precision = Curve(PIXELS, passing(errors.centre, "<=", PIXELS, owner, count), number)
     normalised = Curve(SIZES, passing(errors.normalised, "<=", SIZES, owner, count), number)
@@ -132,13 +141,13 @@ def merged(runs: Listed[Scores]) -> dict[str, Ratio]:
 
 
 def _checked(track: Track, dataset: str) -> Track:
-    wrong = np.isnan(track.found).any(axis=1) | (track.found[:, 2:] < 0).any(axis=1)
+    wrong = ~known(track.found) | (track.found[:, 2:] < 0).any(axis=1)
     if wrong.any():
         raise DataError(
             f"{track.label}: the box predicted for frame {int(wrong.argmax()) + 1} has a NaN or a "
             "negative side, which this convention does not take"
         )
-    unknown = np.isnan(track.truth).any(axis=1)
+    unknown = ~known(track.truth)
     if dataset != "uav" and unknown.any():
         raise DataError(
             f"{track.label}: the true box of frame {int(unknown.argmax()) + 1} is not known, which "
@@ -160,11 +169,11 @@ def _fitted(track: Track) -> Track:
         beyond = np.flatnonzero(empty[length:])
         if len(beyond):
             raise DataError(
-                f"{track.label}: box {length + int(beyond[0]) + 1}, beyond its {length} frames, has "
-                "no area, on which the reference fails: leave surplus boxes out"
+                f"{track.label}: box {length + int(beyond[0]) + 1}, beyond its {length} frames, "
+                "has no area, on which the reference fails: leave surplus boxes out"
             )
         found = found[:length]
-        empty = empty[:length] & ~np.isnan(track.truth[: len(found)]).any(axis=1)
+        empty = empty[:length] & known(track.truth[: len(found)])
         empty[0] = False
         source = np.where(empty, 0, np.arange(len(found)))
         found = found[np.maximum.accumulate(source)]

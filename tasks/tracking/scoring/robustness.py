@@ -15,7 +15,7 @@ import numpy as np
 
 from tasks.tracking.scoring.boxes import Floats, overlap
 from tasks.tracking.scoring.figures import Ratio, mean
-from tasks.tracking.scoring.tracks import Bools, Frames, Ints, Track, joined, labels, padded
+from tasks.tracking.scoring.tracks import Bools, Frames, Ints, Track, flags, joined, known, padded
 
 LOST_AFTER = 5
 
@@ -26,7 +26,7 @@ def robustness(tracks: Listed[Track]) -> dict[str, Ratio]:
     figure is a lower bound of the time that a longer sequence would show."""
     every = joined(tracks, _missing)
     missed = np.nan_to_num(overlap(every.found, every.truth)) == 0
-    count, first = losses(every, labels(tracks, _looked_at).astype(bool), missed)
+    count, first = losses(every, flags(tracks, _looked_at), missed)
     return {
         "losses": Ratio(count, np.ones(len(tracks)), lower=True),
         "frames to loss": mean(first),
@@ -48,7 +48,7 @@ def losses(frames: Frames, looked_at: Bools, missed: Bools) -> tuple[Floats, Flo
     first = length.copy()
     place = lost - np.searchsorted(frames.owner, owner)
     np.minimum.at(first, owner, place)
-    return np.bincount(owner, minlength=frames.count).astype(np.float64), first
+    return np.bincount(owner, minlength=frames.sequences).astype(np.float64), first
 
 
 def _runs(flags: Bools, owner: Ints) -> tuple[Ints, Ints]:
@@ -62,7 +62,7 @@ def _runs(flags: Bools, owner: Ints) -> tuple[Ints, Ints]:
 
 
 def _looked_at(track: Track) -> Bools:
-    seen = np.isfinite(track.truth).all(axis=1) & (track.truth[:, 2:] > 0).all(axis=1)
+    seen = known(track.truth) & (track.truth[:, 2:] > 0).all(axis=1)
     if track.cover is not None:
         seen &= track.cover > 0
     if track.absent is not None:

@@ -37,7 +37,7 @@ class Errors(NamedTuple):
 def frames(tracks: Listed[Track]) -> tuple[Frames, Errors]:
     """All frames in whole numbers, and what is said of each."""
     given = joined(tracks, _unknown)
-    every = Frames(np.round(given.truth), np.round(given.found), given.owner, given.count)
+    every = Frames(np.round(given.truth), np.round(given.found), given.owner, given.sequences)
     (x, y, w, h), (u, v, s, t) = every.found.T, every.truth.T
     inter = _common(x, w, u, s) * _common(y, h, v, t)
     across, down = u + (s + 1) / 2 - (x + (w + 1) / 2), v + (t + 1) / 2 - (y + (h + 1) / 2)
@@ -53,7 +53,7 @@ def score(tracks: Listed[Track]) -> Scores:
     each of 21 points; `coverage`, the share of all frames whose predicted numbers have a sum above
     0. In per cent."""
     every, errors = frames(tracks)
-    number, owner, count = every.per_sequence(), every.owner, every.count
+    number, owner, count = every.per_sequence(), every.owner, every.sequences
     curves = {
         "success": Curve(OVERLAPS, passing(errors.overlap, ">=", OVERLAPS, owner, count), number),
         "precision": Curve(PIXELS, passing(errors.centre, "<=", PIXELS, owner, count), number),

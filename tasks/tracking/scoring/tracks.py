@@ -50,21 +50,21 @@ class Frames(NamedTuple):
     Attributes:
         truth, found: (F,4).
         owner: (F,) number of the sequence, rising.
-        count: S sequences.
+        sequences: S, how many there are.
     """
 
     truth: Floats
     found: Floats
     owner: Ints
-    count: int
+    sequences: int
 
     def take(self, kept: Bools) -> Frames:
         """The frames that are kept, of as many sequences."""
-        return Frames(self.truth[kept], self.found[kept], self.owner[kept], self.count)
+        return Frames(self.truth[kept], self.found[kept], self.owner[kept], self.sequences)
 
     def per_sequence(self, values: Floats | Bools | None = None) -> Floats:
         """(S,) sums of values (F,), or numbers of frames."""
-        sums: Floats = np.bincount(self.owner, values, self.count).astype(np.float64)
+        sums: Floats = np.bincount(self.owner, values, self.sequences).astype(np.float64)
         return sums
 
 
@@ -90,9 +90,14 @@ def joined(tracks: Listed[Track], fit: Fit, first: bool = True) -> Frames:
     return frames
 
 
-def labels(tracks: Listed[Track], of: Callable[[Track], NDArray[np.generic]]) -> NDArray[np.generic]:
-    """(F,) what each sequence says of its frames, one after the other."""
+def flags(tracks: Listed[Track], of: Callable[[Track], Bools]) -> Bools:
+    """(F,) what is said of each sequence's frames, one sequence after the other."""
     return np.concatenate([np.zeros(0, bool), *[of(track) for track in tracks]])
+
+
+def known(boxes: Floats) -> Bools:
+    """(F,) whether all four numbers of a box are numbers."""
+    return np.array(~np.isnan(boxes).any(axis=1))
 
 
 def refuse_length(track: Track) -> Floats:

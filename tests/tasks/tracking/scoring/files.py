@@ -67,8 +67,8 @@ def numbers(value: Any) -> Any:
     return float(value) if value in ("nan", "inf", "-inf") else value
 
 
-def same(found: Any, expected: Any, tolerance: float = 1e-9) -> None:
+def same(found: Any, expected: Any, relative: float = 0.0) -> None:
     """Equal but for rounding, NaN where NaN is."""
     found, expected = np.asarray(found, float), np.asarray(expected, float)
     assert found.shape == expected.shape
-    np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(found, expected, rtol=relative, atol=1e-9)

@@ -63,7 +63,7 @@ def test_got10k(group: str) -> None:
     tracks = GIVEN.tracks(expected["sequences"])
     counted, overlaps = got10k.frames(tracks)
     scores = got10k.score(tracks)
-    each = by_sequence(overlaps, counted.owner, counted.count)
+    each = by_sequence(overlaps, counted.owner, counted.sequences)
     for number, (name, figures) in enumerate(expected["per_sequence"].items()):
         same(each[number], GIVEN.arrays[f"got10k/{group}/iou/{name}"])
         assert len(tracks[number].truth) - 1 == figures["length"]
@@ -74,8 +74,12 @@ def test_got10k(group: str) -> None:
         if key in GIVEN.arrays:
             curve = GIVEN.arrays[key]
             same(scores.curves["success"].shares()[number], curve)
-            assert (scores.curves["success"].counts[number] == np.round(curve * len(each[number]))).all()
-    _compare_overall(scores, expected["overall"], GIVEN.arrays[f"got10k/{group}/overall/success_curve"])
+            assert (
+                scores.curves["success"].counts[number] == np.round(curve * len(each[number]))
+            ).all()
+    _compare_overall(
+        scores, expected["overall"], GIVEN.arrays[f"got10k/{group}/overall/success_curve"]
+    )
 
 
 def _compare_overall(scores: Scores, expected: dict[str, float], curve: Any) -> None:
@@ -155,7 +159,7 @@ def test_frames_of_otb_and_lasot(style: str, group: str) -> None:
         "normalized_center_error": normalised_error,
     }
     for kind, measure in measures.items():
-        each = by_sequence(measure(frames.found, frames.truth), frames.owner, frames.count)
+        each = by_sequence(measure(frames.found, frames.truth), frames.owner, frames.sequences)
         for name, values in zip(expected["sequences"], each, strict=True):
             key = f"{style}/{group}/{kind}/{name}"
             if key in GIVEN.arrays:

@@ -61,7 +61,8 @@ def _compare(scores: Scores, expected: dict[str, float], group: str) -> None:
 
 
 def _submitted(truth: str, files: list[str]) -> Track:
-    """The devkit finds a file by its name anywhere in the path; of none or several it makes zeros."""
+    """The devkit looks for a file's name in all paths; where none or several have it, it takes
+    zeros."""
     named = PurePosixPath(truth).name
     stem = {"seq": "walk_01", "aseq": "walk_02"}.get(named.removesuffix(".txt"))
     track = GIVEN.track(stem or named.removesuffix(".txt"))
