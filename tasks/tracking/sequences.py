@@ -34,6 +34,15 @@ class Frames(ABC):
     def name(self, frame: int) -> str:
         """What messages call a frame."""
 
+    def extent(self) -> tuple[int, int]:
+        """Width and height in pixels of the first frame, as the others have them.
+
+        Raises:
+            DataError: as `read`.
+        """
+        height, width = self.read(0).shape[:2]
+        return width, height
+
 
 @dataclass(frozen=True)
 class Sequence:
