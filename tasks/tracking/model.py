@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from backbones.droppath import SampleKeys
+from backbones.resizing import at_size
 from tasks.tracking.fusion import features
 from tasks.tracking.fusion.network import Fusion, Heads
 from tasks.tracking.labels import shares, touched
@@ -35,8 +36,6 @@ class SwinTrackModel(Matcher):
     backbone: Backbone
 
     def __init__(self, backbone: Backbone, recipe: TrackingRecipe) -> None:
-        from backbones.resizing import at_size
-
         super().__init__(backbone)
         self.recipe = recipe
         self._number = features.chosen(backbone, recipe.model.stride)
