@@ -82,7 +82,7 @@ class Tracking(Task):
 
     def variant(self, recipe: TrackingRecipe) -> str:
         measure, kind = recipe.measure, recipe.model.type
-        words = [measure.convention] if measure.convention != "got10k" else []
+        words: list[str] = [measure.convention] if measure.convention != "got10k" else []
         words += ["valid frames"] if measure.valid_only else []
         words += [kind] if kind != "swintrack" else []
         return ", ".join(words)
