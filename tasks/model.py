@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -19,9 +19,13 @@ class TaskModel(nn.Module, ABC):
     RGB, `index` (B,) int64, and whatever the task's data set adds. In training there are
     `sample_key` (B,) int64 and `batch_key`, a number, on which what is drawn for a sample and for
     the batch depends.
+
+    Attributes:
+        trained: whether there is something to train; a run of others only predicts.
     """
 
     backbone: Backbone | None
+    trained: ClassVar[bool] = True
 
     def __init__(self, backbone: Backbone | None = None) -> None:
         super().__init__()

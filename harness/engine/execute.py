@@ -86,7 +86,7 @@ def execute(
     assert model.backbone is not None
     in_file = encoder(plan.options, plan.task, plan.recipe, console).parameters_sha256()
     proof = _proof(plan, model.backbone.parameters_sha256(), in_file)
-    if plan.options.control == "untrained":
+    if plan.options.control == "untrained" or not model.trained:
         return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof)
     probe = plan.probe
     if probe is not None:

@@ -1,4 +1,4 @@
-"""The real command for tracking: it over-fits, real sequences go through it, boxes of others too."""
+"""The real command for tracking: it over-fits, and real sequences go through it."""
 
 from __future__ import annotations
 
