@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,23 +20,13 @@ from tasks.tracking.scoring.tracks import Track, known
 if TYPE_CHECKING:
     from collections.abc import Sequence as Listed
 
-    from tasks.tracking.recipe import TrackingRecipe
+    from tasks.tracking.recipe import MeasureRecipe
     from tasks.tracking.sequences import Sequence
 
     Floats = NDArray[np.float64]
 
 
-class HasSequences(Protocol):
-    """A data set whose samples are sequences, in their order."""
-
-    @property
-    def recipe(self) -> TrackingRecipe: ...
-
-    @property
-    def sequences(self) -> Listed[Sequence]: ...
-
-
-def evaluate(rows: list[Row], dataset: HasSequences) -> Evaluation:
+def evaluate(rows: list[Row], dataset: Any) -> Evaluation:
     """Score followed targets, one row a sequence (`tasks.tracking.rows`).
 
     Figures are those of `measure.convention` (`tasks.tracking.scoring`); which numbers of boxes it
@@ -52,27 +42,27 @@ def evaluate(rows: list[Row], dataset: HasSequences) -> Evaluation:
 
     Args:
         rows: in any order.
-        dataset: test sequences and recipe.
+        dataset: has `sequences`, in the order of its samples, `recipe.measure` and
+            `recipe.data.name`.
 
     Raises:
         DataError: rows that are missing, doubled, of other sequences or without boxes; sequences
             whose truth only a server has; what the convention does not take; figures that are no
             numbers.
     """
-    sequences, recipe = dataset.sequences, dataset.recipe
-    found = in_order(rows, len(sequences))
+    sequences: Listed[Sequence] = dataset.sequences
+    measure: MeasureRecipe = dataset.recipe.measure
+    found, convention = in_order(rows, len(sequences)), measure.convention
     if not sequences:
         raise DataError("there are no sequences: nothing can be measured")
     _require_truth(sequences)
     tracks = [
-        _track(row, sequence, recipe.measure.convention == "got10k")
+        _track(row, sequence, convention == "got10k")
         for row, sequence in zip(found, sequences, strict=True)
     ]
-    convention = recipe.measure.convention
-    scores = score(tracks, convention, recipe.data.name, recipe.measure.valid_only)
+    scores = score(tracks, convention, dataset.recipe.data.name, measure.valid_only)
     figures = scores.figures | robustness(tracks)
     primary = figures[PRIMARY[convention]]
-    columns = {name: figure.each() for name, figure in figures.items()}
     _refuse(figures, tracks)
     drawn = draws(len(sequences))
     metrics = {name: _metric(figure, drawn) for name, figure in figures.items()}
@@ -80,7 +70,7 @@ def evaluate(rows: list[Row], dataset: HasSequences) -> Evaluation:
         primary=PRIMARY[convention],
         metrics=metrics | _by_attribute(scores.figures, sequences, drawn),
         per_sample={"sample": [float(k) for k in range(len(tracks))]}
-        | {name: column.tolist() for name, column in columns.items()},
+        | {name: figure.each().tolist() for name, figure in figures.items()},
         evaluator=EVALUATORS[convention],
         resampled=primary.at(drawn).tolist() if primary.pooled else None,
     )

@@ -15,25 +15,28 @@ from collections.abc import Sequence as Listed
 import numpy as np
 
 from tasks.contract import DataError
-from tasks.tracking.scoring.boxes import Floats, bounded, overlap
+from tasks.tracking.scoring.boxes import Floats, overlap
 from tasks.tracking.scoring.counting import passing
 from tasks.tracking.scoring.figures import Curve, Ratio, Scores
-from tasks.tracking.scoring.tracks import Bools, Frames, Track, flags, joined, known, refuse_length
+from tasks.tracking.scoring.tracks import Ints, Track, joined, known, refuse_length, summed
 
 THRESHOLDS: Floats = np.linspace(0, 1, 101)
 
 
-def frames(tracks: Listed[Track]) -> tuple[Frames, Floats]:
-    """The frames that count, and their overlap (F,) in [0,1]; NaN where a box has one.
+def frames(tracks: Listed[Track]) -> tuple[Ints, Floats]:
+    """Of the frames that count the sequence's number and the overlap (F,) in [0,1], NaN where a
+    box has one.
 
     Raises:
-        DataError: more or fewer boxes than frames.
+        DataError: more or fewer boxes than frames; the images' size is not known.
     """
-    every = joined(tracks, refuse_length, first=False)
-    counted = every.take(flags(tracks, _seen))
+    every = joined(tracks, refuse_length)
     extents = np.array([_extent(track) for track in tracks], np.float64).reshape(-1, 2)
-    extent = extents[counted.owner]
-    return counted, overlap(bounded(counted.found, extent), bounded(counted.truth, extent))
+    overlaps = overlap(every.found, every.truth, extents[every.owner])
+    counted = np.concatenate([np.zeros(0, np.int64), *map(_cover, tracks)]) > 0
+    counted[:1] = False
+    counted[1:] &= every.owner[1:] == every.owner[:-1]
+    return every.owner[counted], overlaps[counted]
 
 
 def score(tracks: Listed[Track]) -> Scores:
@@ -41,25 +44,26 @@ def score(tracks: Listed[Track]) -> Scores:
     a NaN in a prediction makes the AO one, and is a miss in the shares.
 
     Raises:
-        DataError: more or fewer boxes than frames; the images' size is not known.
+        DataError: as `frames`.
     """
-    counted, overlaps = frames(tracks)
-    number = counted.per_sequence()
-    counts = passing(overlaps, ">", THRESHOLDS, counted.owner, counted.sequences)
+    owner, overlaps = frames(tracks)
+    number = summed(owner, len(tracks))
+    counts = passing(overlaps, ">", THRESHOLDS, owner, len(tracks))
     success = Curve(THRESHOLDS, counts, number, pooled=True)
     figures = {
-        "AO": Ratio(counted.per_sequence(overlaps), number),
+        "AO": Ratio(summed(owner, len(tracks), overlaps), number),
         "SR.5": success.value(50),
         "SR.75": success.value(75),
     }
     return Scores(figures, {"success": success})
 
 
-def _seen(track: Track) -> Bools:
+def _cover(track: Track) -> Ints:
+    """(T,) above 0 where a frame counts, the first one left aside."""
     if track.cover is not None:
-        return track.cover[1:] > 0
-    there = known(track.truth[1:])
-    return there if track.absent is None else there & ~track.absent[1:]
+        return track.cover
+    there = known(track.truth)
+    return (there if track.absent is None else there & ~track.absent).astype(np.int64)
 
 
 def _extent(track: Track) -> tuple[int, int]:

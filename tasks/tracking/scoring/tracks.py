@@ -60,34 +60,37 @@ class Frames(NamedTuple):
 
     def take(self, kept: Bools) -> Frames:
         """The frames that are kept, of as many sequences."""
+        if kept.all():
+            return self
         return Frames(self.truth[kept], self.found[kept], self.owner[kept], self.sequences)
 
     def per_sequence(self, values: Floats | Bools | None = None) -> Floats:
         """(S,) sums of values (F,), or numbers of frames."""
-        sums: Floats = np.bincount(self.owner, values, self.sequences).astype(np.float64)
-        return sums
+        return summed(self.owner, self.sequences, values)
 
 
 Fit = Callable[[Track], Floats]
-"""Predicted boxes as many as true ones."""
+"""Predicted boxes as many as true ones, or fewer, and then the rest does not count."""
 
 
-def joined(tracks: Listed[Track], fit: Fit, first: bool = True) -> Frames:
-    """All frames, with the truth for the prediction of each first one, or without these."""
-    skipped = 0 if first else 1
-    found = [(t.found if len(t.found) == len(t.truth) else fit(t))[skipped:] for t in tracks]
+def joined(tracks: Listed[Track], fit: Fit) -> Frames:
+    """All frames, with the truth for the prediction of each first one."""
+    found = [t.found if len(t.found) == len(t.truth) else fit(t) for t in tracks]
     lengths = np.array([len(f) for f in found], np.int64)
-    owner = np.repeat(np.arange(len(tracks)), lengths)
+    truth = [t.truth[: len(f)] for t, f in zip(tracks, found, strict=True)]
     nothing = np.zeros((0, 4))
-    pairs = zip(tracks, lengths.tolist(), strict=True)
-    truth = [t.truth[skipped : skipped + length] for t, length in pairs]
+    owner = np.repeat(np.arange(len(tracks)), lengths)
     frames = Frames(
         np.concatenate([nothing, *truth]), np.concatenate([nothing, *found]), owner, len(tracks)
     )
-    if first:
-        starts = (np.cumsum(lengths) - lengths)[lengths > 0]
-        frames.found[starts] = frames.truth[starts]
+    starts = (np.cumsum(lengths) - lengths)[lengths > 0]
+    frames.found[starts] = frames.truth[starts]
     return frames
+
+
+def summed(owner: Ints, sequences: int, values: Floats | Bools | None = None) -> Floats:
+    """(S,) sums of values (F,) over the frames of each sequence, or numbers of frames."""
+    return np.bincount(owner, values, sequences).astype(np.float64)
 
 
 def flags(tracks: Listed[Track], of: Callable[[Track], Bools]) -> Bools:
