@@ -4,7 +4,7 @@ Run: python -m benchmarks.tracking_following [--types correlation swintrack] [--
 [--frames N] [--repeats N] [--image HEIGHT WIDTH] [--device cpu|cuda]. The encoder is the shipped
 MAE, the settings `tiny`'s, with untrained fusion. The tracker's time is from the first frame to the
 rows: decoding of JPEGs, crops, network, post-processing; the encoder's is for the search images
-that the tracker gave it and the templates, in the same batches, as they were handed over. The pairs
+that the tracker gave it (and templates of their size), in the same batches. The pairs
 are interleaved and their order alternates. On a CPU the time is the work of all threads, torch with
 one and those that decode, which other programs do not lengthen; on a GPU it is wall time.
 """
@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
@@ -45,6 +45,7 @@ class Encoded(Frames):
 
     def read(self, frame: int) -> Any:
         found = cv2.imdecode(self._files[frame], cv2.IMREAD_COLOR)
+        assert found is not None
         return cv2.cvtColor(found, cv2.COLOR_BGR2RGB)
 
     def name(self, frame: int) -> str:
@@ -58,7 +59,7 @@ def matcher(kind: str, device: str) -> Matcher:
     given["model"] = given.get("model", {}) | {"type": kind}
     recipe = TrackingRecipe.model_validate(given)
     encoder = backbones.load("mae_vit_micro", input_size=recipe.backbone.input_size)
-    model = cast(Matcher, build(encoder, recipe)).to(device)
+    model = build(encoder, recipe).to(device)
     model.initialise(0)
     return model.eval()
 

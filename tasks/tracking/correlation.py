@@ -42,6 +42,7 @@ class Correlation(Matcher):
         self.recipe, given = recipe, recipe.model
         self.scale_search = ScaleSearch(given.scales, given.scale_penalty, given.scale_rate)
         self._number = chosen(backbone, given.stride)
+        self._stride = backbone.feature_info[self._number or 0].stride
 
     @property
     def template_view(self) -> View:
@@ -60,33 +61,33 @@ class Correlation(Matcher):
     def remember(self, images: Tensor, boxes: Tensor) -> Tensor:
         """(B,C,h,w) those cells, each times the target's share in it over the sum of shares."""
         cells = self.template(images)
-        height, width = images.shape[2:]
-        columns = covered(boxes[:, 0], boxes[:, 2], cells.shape[3], width)
-        rows = covered(boxes[:, 1], boxes[:, 3], cells.shape[2], height)
+        columns = covered(boxes[:, 0], boxes[:, 2], cells.shape[3], self._stride)
+        rows = covered(boxes[:, 1], boxes[:, 3], cells.shape[2], self._stride)
         weights = rows[:, :, None] * columns[:, None, :]
         weights = weights / weights.sum((1, 2), keepdim=True)
         return cells * weights[:, None]
 
     def match(self, template: Tensor, images: Tensor) -> Response:
-        """Scores of displacements from one edge of the search image to the other, (1+cosine)/2; no
-        displacement is one of them, so that a target that rests stays where it is. Of the boxes
-        only the centres mean something."""
+        """Scores (1+cosine)/2 of displacements from one edge of the search image to the other, that
+        of 0 among them, so that a target that rests stays where it is. Of the boxes only the
+        centres mean something."""
         cells = self.template(images)
         with torch.autocast(cells.device.type, enabled=False):
             cosines = slid(template, cells)
-        boxes = places((cells.shape[2], cells.shape[3]), _FINE, cells.device)
+        cell = self._stride / images.shape[2], self._stride / images.shape[3]
+        boxes = places((cells.shape[2], cells.shape[3]), cell, _FINE, cells.device)
         fine = functional.interpolate(
             cosines[:, None], size=boxes.shape[:2], mode="bicubic", align_corners=True
         )
         return Response(((1 + fine[:, 0]) / 2).clamp(0, 1), boxes.expand(len(cells), -1, -1, -1))
 
 
-def covered(low: Tensor, high: Tensor, cells: int, length: int) -> Tensor:
-    """(B,cells) which share of each of `cells` equal parts of 0 to `length` lies between `low` and
-    `high` (B,)."""
-    edges = torch.linspace(0, length, cells + 1, device=low.device)
+def covered(low: Tensor, high: Tensor, cells: int, stride: int) -> Tensor:
+    """(B,cells) which share of each of `cells` parts of a length `stride`, from 0 on, lies between
+    `low` and `high` (B,)."""
+    edges = stride * torch.arange(cells + 1, device=low.device)
     common = high[:, None].minimum(edges[1:]) - low[:, None].maximum(edges[:-1])
-    return common.clamp(min=0) * (cells / length)
+    return common.clamp(min=0) / stride
 
 
 def slid(template: Tensor, cells: Tensor) -> Tensor:
@@ -100,12 +101,20 @@ def slid(template: Tensor, cells: Tensor) -> Tensor:
 
 
 @lru_cache(maxsize=8)
-def places(cells: tuple[int, int], fine: int, device: torch.device) -> Tensor:
-    """(n,m,4) where the middle of a map of `cells` (h,w) comes to lie at each displacement, as
-    shares of the image; width and height are 1."""
+def places(
+    cells: tuple[int, int], cell: tuple[float, float], fine: int, device: torch.device
+) -> Tensor:
+    """(n,m,4) where the image's middle comes to lie at each displacement of a map, as shares of the
+    image; width and height are 1.
+
+    Args:
+        cells: h, w of the map.
+        cell: height, width of one of them as shares of the image.
+        fine: displacements to a cell.
+    """
     rows, columns = (
-        0.5 + torch.linspace(-reach, reach, 2 * reach * fine + 1, device=device) / side
-        for side, reach in ((side, side // 2) for side in cells)
+        0.5 + share * torch.linspace(-reach, reach, 2 * reach * fine + 1, device=device)
+        for share, reach in zip(cell, (side // 2 for side in cells), strict=True)
     )
     y, x = torch.meshgrid(rows, columns, indexing="ij")
     return torch.stack((x, y, torch.ones_like(x), torch.ones_like(x)), dim=-1)

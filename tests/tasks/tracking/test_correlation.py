@@ -70,7 +70,7 @@ def test_a_map_is_slid_as_written_out(shape: tuple[int, ...]) -> None:
 
 def test_cells_count_by_the_share_that_the_target_covers() -> None:
     low, high = torch.tensor([12.0, -5.0, 30.0]), torch.tensor([40.0, 100.0, 31.0])
-    found = covered(low, high, 4, 64)
+    found = covered(low, high, 4, 16)
     expected = [[0.25, 1, 0.5, 0], [1, 1, 1, 1], [0, 0.0625, 0, 0]]
     torch.testing.assert_close(found, torch.tensor(expected))
 
@@ -112,11 +112,16 @@ def test_a_target_moved_by_whole_cells_is_found_exactly(
 
 def test_no_displacement_is_one_of_those_looked_at_and_in_the_middle() -> None:
     for cells in ((4, 4), (5, 4), (3, 8)):
-        found = places(cells, 4, torch.device("cpu"))
+        found = places(cells, (1 / cells[0], 1 / cells[1]), 4, torch.device("cpu"))
         rows_, columns = found.shape[:2]
         assert found[rows_ // 2, columns // 2, :2].tolist() == [0.5, 0.5]
         assert rows_ % 2 == columns % 2 == 1
         torch.testing.assert_close(found[..., :2], 1 - found.flip(0, 1)[..., :2])
+
+
+def test_maps_that_stick_out_of_the_image_are_measured_in_whole_cells() -> None:
+    found = places((5, 5), (16 / 70, 16 / 70), 1, torch.device("cpu"))
+    assert found[2, 3, 0] == pytest.approx(0.5 + 16 / 70)
 
 
 def test_a_target_that_rests_does_not_drift() -> None:
