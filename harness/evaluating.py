@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import results
 from harness import plugins, png, recipes, reopening
 from harness.console import totals
-from harness.engine import state, surroundings
+from harness.engine import predicted, state, surroundings
 from harness.errors import UserError
 from results import Record, predictions
 from tasks.contract import DataError, DataInfo, Evaluation, Published, RecipeError
@@ -106,13 +105,12 @@ def evaluate(
     folder = options.output / task.name / about["evaluation"][:12]
     with Signals() as signals:
         work = _Work(found.recipe, options, folder)
-        began = time.monotonic()
-        rows = predict(work, found.model, dataset, signals, console)
-        seconds = time.monotonic() - began
+        rows, seconds = predict(work, found.model, dataset, signals, console)
     evaluation, notes = figures(task, [rows], dataset)
     told = (*found.notes, *notes)
     measured = Evaluated(evaluation, found.figures, told, about, folder, seconds)
     write(measured, task, rows, dataset)
+    predicted.clear(folder)
     return measured
 
 

@@ -41,6 +41,7 @@ class Outcome:
         curves: a row a training step.
         held_out: a row a time at which the loss of held-out samples was taken.
         noted: what in these rows is no term of the loss.
+        evaluation_seconds: that prediction took; None where a probe predicted.
         steps: optimiser steps that this process executed.
         train_seconds: time that all steps took, those of interrupted processes included.
         encoder: hashes of the encoder at step 0, of the trainer's and of the file's; None where
@@ -56,6 +57,7 @@ class Outcome:
     choice: dict[str, Any] | None = None
     held_out: list[dict[str, float]] = field(default_factory=list)
     noted: tuple[str, ...] = ()
+    evaluation_seconds: float | None = None
 
 
 def execute(
@@ -82,12 +84,14 @@ def execute(
     """
     test = plan.datasets["test"]
     if plan.options.control == "constant":
-        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, None)
+        rows, seconds = predict(plan, model, test, signals, console)
+        return Outcome(rows, [], 0, 0.0, None, evaluation_seconds=seconds)
     assert model.backbone is not None
     in_file = encoder(plan.options, plan.task, plan.recipe, console).parameters_sha256()
     proof = _proof(plan, model.backbone.parameters_sha256(), in_file)
     if plan.options.control == "untrained" or not model.trained:
-        return Outcome(predict(plan, model, test, signals, console), [], 0, 0.0, proof)
+        rows, seconds = predict(plan, model, test, signals, console)
+        return Outcome(rows, [], 0, 0.0, proof, evaluation_seconds=seconds)
     probe = plan.probe
     if probe is not None:
         return _probed(plan, probe, model, proof, signals, console)
@@ -106,7 +110,7 @@ def execute(
     assert last is not None
     average = last["average"]
     model.load_state_dict(last["model"] if average is None else average["values"])
-    rows = predict(plan, model, test, signals, console)
+    rows, seconds = predict(plan, model, test, signals, console)
     proof = _proof(plan, last["encoder_sha256"], in_file)
     return Outcome(
         rows,
@@ -116,6 +120,7 @@ def execute(
         proof,
         held_out=last.get("held_out", []),
         noted=tuple(last.get("noted", ())),
+        evaluation_seconds=seconds,
     )
 
 

@@ -8,17 +8,19 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
+from harness.console import is_main_process
 from harness.engine import collective, state
 from harness.engine.held_out import HeldOut
 from harness.engine.module import Training, Watch
 from harness.engine.order import Batches, Feed, Items, Share, Visits
+from harness.engine.predicted import Predicted, key
 from harness.engine.schedule import Schedule
 from harness.engine.state import State
 
@@ -164,18 +166,40 @@ def fit(
     return module.step - first
 
 
+class Predictions(NamedTuple):
+    """What `predict` gives.
+
+    Attributes:
+        rows: by sample.
+        seconds: that all samples take; of a continued evaluation after those predicted in its end.
+    """
+
+    rows: list[Row]
+    seconds: float
+
+
 def predict(
     plan: Work, model: TaskModel, dataset: TaskDataset, signals: Signals, console: Console
-) -> list[Row]:
-    """Predictions for each sample of `dataset` once, by sample; empty on all processes but 0."""
+) -> Predictions:
+    """Predictions for each sample of `dataset` once, by sample; empty on all processes but 0.
+
+    What is finished is kept in the plan's folder while this lasts (`harness.engine.predicted`), and
+    not predicted again after an interruption; batches are the same ones then.
+    """
+    began = time.monotonic()
     with quiet_lightning(), console.phase("evaluate", len(dataset), "samples") as advance:
         carrier = trainer(plan, [], 1)
-        watch = Watch(
-            lambda: None,
-            lambda *_: None,
-            lambda count: advance(count * carrier.world_size),
-            lambda _: None,
-        )
+        kept = Predicted(plan.folder, key(model), carrier.global_rank)
+        before = kept.before(console)
+        done = {row["sample"] for row in before}
+        if done:
+            advance(len(done))
+
+        def on_predicted(rows: list[Row]) -> None:
+            advance(len(rows) * carrier.world_size)
+            kept.add(rows)
+
+        watch = Watch(lambda: None, lambda *_: None, on_predicted, lambda _: None)
         schedule = Schedule(plan.recipe.schedule, plan.recipe.optimizer.lr, 1, 1)
         module = Training(model, plan.recipe, schedule, 0, plan.options.seed, signals, watch)
         share = Share(
@@ -183,10 +207,20 @@ def predict(
             plan.recipe.evaluation_batch,
             carrier.global_rank,
             carrier.world_size,
+            done,
         )
         feed = Feed(Items(dataset), share, workers(plan), _pin())
-        carrier.predict(module, feed, return_predictions=False)
-    return sorted(module.rows, key=lambda row: row["sample"])
+        try:
+            carrier.predict(module, feed, return_predictions=False)
+        except BaseException:
+            kept.write()
+            raise
+    if not is_main_process():
+        return Predictions([], 0.0)
+    new = {row["sample"] for row in module.rows}
+    rows = [*module.rows, *(row for row in before if row["sample"] not in new)]
+    whole = (time.monotonic() - began) * len(dataset) / max(1, len(new))
+    return Predictions(sorted(rows, key=lambda row: row["sample"]), whole)
 
 
 def _pin() -> bool:

@@ -36,13 +36,13 @@ class Watch:
         begun: called once before the first step of this process.
         stepped: called after each step with the number of samples and the figures of the last
             reading.
-        predicted: called after each batch of evaluation with the number of samples.
+        predicted: called after each batch of evaluation with its rows.
         save: called by process 0 with the state to be written.
     """
 
     begun: Callable[[], None]
     stepped: Callable[[int, dict[str, float]], None]
-    predicted: Callable[[int], None]
+    predicted: Callable[[list[Row]], None]
     save: Callable[[State], None]
 
 
@@ -207,7 +207,7 @@ class Training(LightningModule):
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> int:
         rows = self.model.predict(batch)
         self.rows.extend(rows)
-        self.watch.predicted(len(rows))
+        self.watch.predicted(rows)
         return len(rows)
 
     def on_predict_epoch_end(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import atexit
 import multiprocessing
 import signal
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from types import FrameType
 from typing import Any
@@ -81,18 +81,30 @@ class Batches:
 
 
 class Share:
-    """Batch sampler for evaluation: each sample once over all processes, nothing padded."""
+    """Batch sampler for evaluation: each sample once over all processes, nothing padded.
 
-    def __init__(self, count: int, batch_size: int, rank: int, world: int) -> None:
-        self.indices = list(range(rank, count, world))
-        self.batch_size = batch_size
+    Samples that are `done` are left out of their batches, and batches that are done whole; but of
+    these a process that would have nothing else keeps its last one, since all must take part.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        batch_size: int,
+        rank: int,
+        world: int,
+        done: Collection[int] = (),
+    ) -> None:
+        indices = list(range(rank, count, world))
+        batches = [indices[k : k + batch_size] for k in range(0, len(indices), batch_size)]
+        left = [[index for index in batch if index not in done] for batch in batches]
+        self._batches = [batch for batch in left if batch] or batches[-1:]
 
     def __len__(self) -> int:
-        return -(-len(self.indices) // self.batch_size)
+        return len(self._batches)
 
     def __iter__(self) -> Iterator[list[int]]:
-        for first in range(0, len(self.indices), self.batch_size):
-            yield self.indices[first : first + self.batch_size]
+        return iter(self._batches)
 
 
 class Chosen:

@@ -84,7 +84,8 @@ def finish(
     """The record of a finished run.
 
     Its cost: `train_seconds` and `samples_per_second` are of all steps, whichever process took
-    them; `wall_seconds` and `steps_executed` are of this process.
+    them, and `evaluation_seconds` of all test samples; `wall_seconds` and `steps_executed` are of
+    this process.
     """
     visits = len(outcome.curves) * plan.recipe.train.batch_size
     rate = visits / outcome.train_seconds if visits else None
@@ -102,6 +103,7 @@ def finish(
             "cost": {
                 "wall_seconds": wall_seconds,
                 "train_seconds": outcome.train_seconds,
+                "evaluation_seconds": outcome.evaluation_seconds,
                 "steps_executed": outcome.steps,
                 "samples_per_second": rate,
                 "peak_memory_bytes": surroundings.peak_memory_bytes(),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import results
 from harness.console import is_main_process
-from harness.engine import recording, state
+from harness.engine import predicted, recording, state
 from harness.engine.execute import Outcome, build, execute
 from harness.engine.header import header
 from harness.engine.logging import loggers
@@ -123,6 +123,7 @@ class _Run:
         files = recording.write_outputs(plan, outcome, evaluation)
         finished = recording.finish(record, plan, outcome, evaluation, files, wall)
         self._keep(finished)
+        predicted.clear(plan.folder)
         return finished
 
     def _end(self, record: Record, status: str, reason: str, step: int | None = None) -> None:
