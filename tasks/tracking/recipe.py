@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -187,7 +187,10 @@ class TestRecipe(Section):
 class MeasureRecipe(Section):
     """Whose figures: three toolkits give three for the same boxes."""
 
-    convention: Convention = Field("got10k", description="docs/tracking.md has them in full")
+    convention: Convention = Field(
+        "got10k",
+        description="docs/tracking_conventions.md has them in full; the data set's own by default",
+    )
     valid_only: bool = Field(
         False, description="pytracking: divide by the valid frames (exclude_invalid_frames)"
     )
@@ -215,6 +218,16 @@ class TrackingRecipe(TaskRecipe):
     @property
     def evaluation_batch(self) -> int:
         return self.test.batch
+
+    @model_validator(mode="before")
+    @classmethod
+    def _own_convention(cls, values: Any) -> Any:
+        """A data set is measured by its own convention where none is asked for."""
+        if not isinstance(values, dict) or not isinstance(values.get("data"), dict):
+            return values
+        own = {"convention": convention_of(str(values["data"].get("name", "microworld")))}
+        measure = values.get("measure", {})
+        return values | {"measure": own | measure} if isinstance(measure, dict) else values
 
     @model_validator(mode="after")
     def _frozen_correlation(self) -> Self:

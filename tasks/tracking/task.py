@@ -65,6 +65,9 @@ class Tracking(Task):
     of_data: ClassVar[tuple[str, ...]] = ("data", "measure", "predictions")
     plotted: ClassVar[bool] = True
 
+    def recipe_of(self, dataset: str) -> str:
+        return dataset if dataset == "microworld" else "folder"
+
     def dataset(self, recipe: TrackingRecipe, split: Split) -> TrackingDataset:
         from tasks.tracking.data import TrackingDataset
 
