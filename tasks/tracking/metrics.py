@@ -12,9 +12,9 @@ from tasks.names import printable
 from tasks.rows import in_order
 from tasks.scoring.resampling import draws, standard_error
 from tasks.tracking import rows as stored
+from tasks.tracking.scoring import robustness
 from tasks.tracking.scoring.conventions import EVALUATORS, PRIMARY, score
 from tasks.tracking.scoring.figures import Ratio
-from tasks.tracking.scoring.robustness import robustness
 from tasks.tracking.scoring.tracks import Track, known
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def evaluate(rows: list[Row], dataset: Any) -> Evaluation:
         for row, sequence in zip(found, sequences, strict=True)
     ]
     scores = score(tracks, convention, dataset.recipe.data.name, measure.valid_only)
-    figures = scores.figures | robustness(tracks)
+    figures = scores.figures | robustness.figures(tracks)
     primary = figures[PRIMARY[convention]]
     _refuse(figures, tracks)
     drawn = draws(len(sequences))

@@ -91,4 +91,5 @@ def _shift(found: Floats, truth: Floats) -> Floats:
 
 def _length(shift: Floats) -> Floats:
     across, down = np.square(shift, out=shift)
-    return np.sqrt(across + down)
+    distance: Floats = np.sqrt(across + down)
+    return distance

@@ -46,7 +46,7 @@ def _rank(values: Floats, sign: Sign, thresholds: Floats) -> Ints:
     else:
         np.fmin(np.fmax(place, -0.5, out=place), steps - 0.5, out=place)
     up = np.ceil(place)
-    rank = up.astype(np.int64)
+    rank: Ints = up.astype(np.int64)
     # Close to a threshold the last bit decides.
     up -= place
     up -= 0.5

@@ -20,7 +20,7 @@ from tasks.tracking.scoring.tracks import Bools, Frames, Ints, Track, flags, joi
 LOST_AFTER = 5
 
 
-def robustness(tracks: Listed[Track]) -> dict[str, Ratio]:
+def figures(tracks: Listed[Track]) -> dict[str, Ratio]:
     """Means over sequences: `losses`, their number, and `frames to loss`, how many frames pass
     before the first one begins; the sequence's length where the target is never lost, so that the
     figure is a lower bound of the time that a longer sequence would show."""
