@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,27 +25,36 @@ def overlap(found: Floats, truth: Floats, extent: Floats | None = None) -> Float
             is shifted by that, not cut.
     """
     if extent is None:
-        return _in_blocks(_overlap, found, truth)
-    return _in_blocks(_bounded_overlap, found, truth, extent)
+        return _in_blocks((_overlap,), found, truth)[0]
+    return _in_blocks((_bounded_overlap,), found, truth, extent)[0]
 
 
 def centre_error(found: Floats, truth: Floats) -> Floats:
     """(F,) distance of the centres x + (w - 1) / 2, in pixels."""
-    return _in_blocks(_centre_error, found, truth)
+    return _in_blocks((_centre_error,), found, truth)[0]
 
 
 def normalised_error(found: Floats, truth: Floats) -> Floats:
     """(F,) the same with dx in widths and dy in heights of the true box, of 1 pixel at least."""
-    return _in_blocks(_normalised_error, found, truth)
+    return _in_blocks((_normalised_error,), found, truth)[0]
 
 
-def _in_blocks(measure: Callable[..., Floats], *given: Floats) -> Floats:
-    """`measure` of rows, column by column, in blocks that stay in the processor's cache."""
-    values = np.empty(len(given[0]))
-    for start in range(0, len(values), _BLOCK):
+def overlap_and_error(found: Floats, truth: Floats) -> tuple[Floats, Floats]:
+    """`overlap` and `centre_error` at once."""
+    overlaps, errors = _in_blocks((_overlap, _centre_error), found, truth)
+    return overlaps, errors
+
+
+def _in_blocks(measures: Sequence[Callable[..., Floats]], *given: Floats) -> list[Floats]:
+    """(F,) each measure of rows, column by column, in blocks that stay in the processor's
+    cache."""
+    values = np.empty((len(measures), len(given[0])))
+    for start in range(0, values.shape[1], _BLOCK):
         rows = slice(start, start + _BLOCK)
-        values[rows] = measure(*[np.ascontiguousarray(each[rows].T) for each in given])
-    return values
+        columns = [np.array(each[rows].T, order="C") for each in given]
+        for number, measure in enumerate(measures):
+            values[number, rows] = measure(*columns)
+    return list(values)
 
 
 def _overlap(found: Floats, truth: Floats) -> Floats:

@@ -10,7 +10,7 @@ from collections.abc import Sequence as Listed
 
 import numpy as np
 
-from tasks.tracking.scoring.boxes import Floats, centre_error, overlap
+from tasks.tracking.scoring.boxes import Floats, overlap_and_error
 from tasks.tracking.scoring.counting import passing
 from tasks.tracking.scoring.figures import Curve, Scores
 from tasks.tracking.scoring.tracks import Frames, Track, cut, joined
@@ -29,8 +29,7 @@ def score(tracks: Listed[Track]) -> Scores:
 def scores(frames: Frames) -> Scores:
     """The same of frames that count."""
     number, owner, count = frames.per_sequence(), frames.owner, frames.sequences
-    overlaps = overlap(frames.found, frames.truth)
-    errors = centre_error(frames.found, frames.truth)
+    overlaps, errors = overlap_and_error(frames.found, frames.truth)
     success = Curve(OVERLAPS, passing(overlaps, ">", OVERLAPS, owner, count), number)
     precision = Curve(PIXELS, passing(errors, "<=", PIXELS, owner, count), number)
     return Scores(

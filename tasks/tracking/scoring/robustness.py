@@ -26,7 +26,8 @@ def figures(tracks: Listed[Track]) -> dict[str, Ratio]:
     figure is a lower bound of the time that a longer sequence would show."""
     every = joined(tracks, _missing)
     missed = np.nan_to_num(overlap(every.found, every.truth)) == 0
-    count, first = losses(every, flags(tracks, _looked_at), missed)
+    there = known(every.truth) & (every.truth[:, 2:] > 0).all(axis=1)
+    count, first = losses(every, there & flags(tracks, _shown), missed)
     return {
         "losses": Ratio(count, np.ones(len(tracks)), lower=True),
         "frames to loss": mean(first),
@@ -61,13 +62,12 @@ def _runs(flags: Bools, owner: Ints) -> tuple[Ints, Ints]:
     return begins, ends - begins + 1
 
 
-def _looked_at(track: Track) -> Bools:
-    seen = known(track.truth) & (track.truth[:, 2:] > 0).all(axis=1)
-    if track.cover is not None:
-        seen &= track.cover > 0
+def _shown(track: Track) -> Bools:
+    """(T,) whether nothing says that the target cannot be seen."""
+    shown = np.ones(len(track.truth), bool) if track.cover is None else track.cover > 0
     if track.absent is not None:
-        seen &= ~track.absent
-    return seen if track.visible is None else seen & track.visible
+        shown &= ~track.absent
+    return shown if track.visible is None else shown & track.visible
 
 
 def _missing(track: Track) -> Floats:

@@ -201,9 +201,7 @@ def test_figures_that_are_no_numbers_are_refused_by_name() -> None:
     boxes = list(rows[1]["boxes"])
     boxes[4 * 5] = float("nan")
     broken = [rows[0], rows[1] | {"boxes": boxes}, rows[2]]
-    with pytest.raises(
-        DataError, match=r"AO is no number for 1 of 3.*`s1`, frame 6: the predicted"
-    ):
+    with pytest.raises(DataError, match=r"AO is no number for 1 of 3.*`s1`, frame 6: the pred"):
         evaluate(broken, data(sequences))
     truth = sequences[2].boxes.copy()
     truth[4] = np.nan
