@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
 import torch
 
-from tasks.contract import Ragged
+from tasks.contract import Handle, Ragged
 
 
 def equal(a: Any, b: Any) -> bool:
     """Whether nested structures of arrays, tensors and plain values are the same, bit for bit."""
     if isinstance(a, Ragged):
         return isinstance(b, Ragged) and equal(a.values, b.values)
+    if isinstance(a, Handle):
+        return isinstance(b, Handle) and pickle.dumps(a.value) == pickle.dumps(b.value)
     if isinstance(a, dict):
         return isinstance(b, dict) and a.keys() == b.keys() and all(equal(a[k], b[k]) for k in a)
     if isinstance(a, list | tuple):

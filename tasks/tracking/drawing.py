@@ -74,7 +74,8 @@ def pictures(rows: list[Row], dataset: Any, title: str) -> Gallery:
         shown = chosen[:SEQUENCES]
         said = f"{len(shown)} of {len(known)} sequences; all are in sequences.csv."
         images[stem] = sheet(shown, heading, title, [said])
-    images |= plots({title.partition(":")[0]: [rows]}, dataset)
+    if not unknown:
+        images |= plots({title.partition(":")[0]: [rows]}, dataset)
     said = f"{len(unknown)} of {len(found)} sequences have no truth: they are in the table alone"
     return Gallery(images, table, (said,) if unknown else ())
 

@@ -50,16 +50,9 @@ def evaluate(rows: list[Row], dataset: Any) -> Evaluation:
             whose truth only a server has; what the convention does not take; figures that are no
             numbers.
     """
-    sequences: Listed[Sequence] = dataset.sequences
     measure: MeasureRecipe = dataset.recipe.measure
-    found, convention = in_order(rows, len(sequences)), measure.convention
-    if not sequences:
-        raise DataError("there are no sequences: nothing can be measured")
-    _require_truth(sequences)
-    tracks = [
-        _track(row, sequence, convention == "got10k")
-        for row, sequence in zip(found, sequences, strict=True)
-    ]
+    sequences, convention = dataset.sequences, measure.convention
+    tracks = tracks_of(rows, dataset)
     scores = score(tracks, convention, dataset.recipe.data.name, measure.valid_only)
     figures = scores.figures | robustness.figures(tracks)
     primary = figures[PRIMARY[convention]]
@@ -74,6 +67,21 @@ def evaluate(rows: list[Row], dataset: Any) -> Evaluation:
         evaluator=EVALUATORS[convention],
         resampled=primary.at(drawn).tolist() if primary.pooled else None,
     )
+
+
+def tracks_of(rows: list[Row], dataset: Any) -> list[Track]:
+    """Boxes beside truth, by sample, as `scoring.conventions.score` takes them.
+
+    Raises:
+        DataError: as `evaluate`, for rows and sequences.
+    """
+    sequences: Listed[Sequence] = dataset.sequences
+    if not sequences:
+        raise DataError("there are no sequences: nothing can be measured")
+    found = in_order(rows, len(sequences))
+    _require_truth(sequences)
+    bounded = dataset.recipe.measure.convention == "got10k"
+    return [_track(row, each, bounded) for row, each in zip(found, sequences, strict=True)]
 
 
 def _track(row: Row, sequence: Sequence, bounded: bool) -> Track:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from tasks.contract import DataError
 from tasks.figures import FAINT, NORMAL, Page, shortened, text_style
-from tasks.tracking.followed import Followed, followed
+from tasks.tracking.metrics import tracks_of
+from tasks.tracking.scoring.conventions import PRIMARY, score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -109,39 +109,36 @@ def _entry(page: Page, rank: int, words: str, colour: str, line: str) -> None:
     page.text(_LEFT + 0.5, top + 0.12, shortened(words, _WIDTH - 0.5, NORMAL), NORMAL)
 
 
+_ACROSS = {
+    "success": "overlap threshold",
+    "precision": "centre error, pixels",
+    "normalised precision": "centre error, sides of the target",
+}
+
+_FIGURES = {"precision": ("P", "precision"), "normalised precision": ("NP", "normalized precision")}
+"""Curve -> what its figure is called, under the one convention or the other."""
+
+
 def curves(rows: list[Row], dataset: Any) -> dict[str, Curve]:
-    """The curves of a run, by the names of their plots: over all frames of all sequences that are
-    counted, the first ones, which are given, left out.
+    """The curves of a run by the convention of the recipe, by the names of their plots.
 
     Raises:
-        DataError: no frame is counted.
+        DataError: as `tasks.tracking.metrics.evaluate`.
     """
-    each = [followed(row, dataset) for row in rows]
-    counted = [np.isfinite(one.overlaps) & (np.arange(len(one)) > 0) for one in each]
-    overlap = np.concatenate([one.overlaps[k] for one, k in zip(each, counted, strict=True)])
-    error = np.concatenate([_errors(one)[k] for one, k in zip(each, counted, strict=True)])
-    if not len(overlap):
-        raise DataError("no sequence has truth beyond its first frame: nothing can be plotted")
-    steps, pixels = np.linspace(0, 1, 21), np.arange(51.0)
-    success = (overlap > steps[:, None]).mean(1)
-    precision = (error <= pixels[:, None]).mean(1)
-    auc, at_20, rule = float(success.mean()), float(precision[20]), "all frames together"
-    return {
-        "success": Curve("Success", "overlap threshold", steps, success, auc, "AUC", rule),
-        "precision": Curve(
-            "Precision",
-            "centre error, pixels",
-            pixels,
-            precision,
-            at_20,
-            "precision at 20 pixels",
-            rule,
-        ),
-    }
-
-
-def _errors(one: Followed) -> Floats:
-    """(T,) distance of the boxes' centres in pixels; infinite where nothing was predicted."""
-    truth = one.sequence.boxes
-    gap = one.boxes[:, :2] + one.boxes[:, 2:] / 2 - truth[:, :2] - truth[:, 2:] / 2
-    return np.nan_to_num(np.hypot(gap[:, 0], gap[:, 1]), nan=np.inf)
+    measure = dataset.recipe.measure
+    name = dataset.recipe.data.name
+    found = score(tracks_of(rows, dataset), measure.convention, name, measure.valid_only)
+    drawn: dict[str, Curve] = {}
+    for stem, curve in found.curves.items():
+        names = {"success": (PRIMARY[measure.convention],)}.get(stem, _FIGURES.get(stem, ()))
+        ranks = next(each for each in names if each in found.figures)
+        drawn[stem.replace(" ", "-")] = Curve(
+            stem.capitalize(),
+            _ACROSS[stem],
+            curve.thresholds,
+            curve.ratio.overall(),
+            float(found.figures[ranks].overall()),
+            ranks,
+            f"convention {measure.convention}",
+        )
+    return drawn

@@ -52,6 +52,9 @@ class Images(Frames):
     def name(self, frame: int) -> str:
         return printable(f"{self.sequence}/{self.file(frame)}")
 
+    def extent(self) -> tuple[int, int]:
+        return self.size or super().extent()
+
     def read(self, frame: int) -> NDArray[np.uint8]:
         path = self.path(frame)
         try:

@@ -45,6 +45,7 @@ class Followable:
     @property
     def recipe(self) -> Any:
         return SimpleNamespace(
+            data=SimpleNamespace(name="microworld"),
             measure=SimpleNamespace(convention=self.convention, valid_only=False),
             crop=SimpleNamespace(search_factor=4.0, min_side=10.0),
             backbone=SimpleNamespace(input_size=(64, 64)),

@@ -9,7 +9,7 @@ from tests.tasks.tracking.following import Followable, prediction, sequence
 
 
 def runs(*lags: float) -> tuple[list[list[Row]], Followable]:
-    data = Followable([sequence("a"), sequence("b", 20)])
+    data = Followable([sequence("a"), sequence("b", 20)], convention="otb")
     return [[prediction(k, s, lag) for k, s in enumerate(data.sequences)] for lag in lags], data
 
 
@@ -49,21 +49,29 @@ def test_lines_are_in_the_palette_in_the_order_of_the_legend() -> None:
     assert np.nonzero(first[body])[0].mean() < np.nonzero(second[body])[0].mean()
 
 
-def test_curves_are_shares_of_the_frames_that_count() -> None:
+def test_curves_are_those_of_the_convention() -> None:
     one = sequence("a", 11, absent=np.arange(11) == 10)
-    found = curves([prediction(0, one, lag=2.0)], Followable([one]))
-    # Nine frames, 2, 4 ... 18 pixels behind a box 20 wide.
+    rows, data = [prediction(0, one, lag=2.0)], Followable([one], convention="got10k")
+    # Nine frames, 2, 4 ... 18 pixels behind a box 20 wide; the first and the absent do not count.
     lag = 2.0 * np.arange(1, 10)
     overlap = (20 - lag) / (20 + lag)
-    success, precision = found["success"], found["precision"]
+    found = curves(rows, data)
+    assert list(found) == ["success"], "GOT-10k has no precision"
+    success = found["success"]
+    assert len(success.thresholds) == 101
     for threshold, value in zip(success.thresholds, success.values, strict=True):
         assert value == pytest.approx(sum(overlap > threshold) / 9)
+    assert success.scored == "AO" and success.score == pytest.approx(overlap.mean())
+    whole = sequence("a", 11)
+    found = curves([prediction(0, whole, lag=2.0)], Followable([whole], convention="otb"))
+    precision = found["precision"]
+    lag = 2.0 * np.arange(11)
     for threshold, value in zip(precision.thresholds, precision.values, strict=True):
-        assert value == pytest.approx(sum(lag <= threshold) / 9)
-    assert precision.score == 1 and success.score == pytest.approx(success.values.mean())
+        assert value == pytest.approx(sum(lag <= threshold) / 11)
+    assert precision.scored == "P" and precision.score == 1
 
 
 def test_nothing_is_plotted_without_truth() -> None:
     one = sequence("a", labelled=False)
-    with pytest.raises(DataError, match="no sequence has truth beyond its first frame"):
+    with pytest.raises(DataError, match="harness export submission"):
         plots({"a": [[prediction(0, one)]]}, Followable([one]))
