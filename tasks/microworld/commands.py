@@ -28,6 +28,7 @@ class Counts:
 COUNTS: dict[str, dict[str, Counts]] = {
     "smoke": {
         "pose": Counts("scene", (128, 128), {"training": 16, "selection": 4, "test": 8}),
+        "tracking": Counts("video", (128, 128), {"training": 8, "selection": 2, "test": 4}),
         "classification": Counts("fine", (64, 64), {"training": 36, "selection": 12, "test": 24}),
         "pretraining": Counts("mixed", (64, 64), {"pretraining": 64, "selection": 16, "test": 16}),
         "supervised_pretraining": Counts(
@@ -37,6 +38,7 @@ COUNTS: dict[str, dict[str, Counts]] = {
     "tiny": {
         "pose": Counts("scene", (128, 128), {"training": 1024, "selection": 192, "test": 256}),
         "detection": Counts("scene", (192, 192), {"training": 1024, "selection": 192, "test": 256}),
+        "tracking": Counts("video", (128, 128), {"training": 192, "selection": 24, "test": 96}),
         "classification": Counts(
             "fine", (128, 128), {"training": 1440, "selection": 360, "test": 1080}
         ),

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -12,7 +14,7 @@ import numpy as np
 import pytest
 
 from tasks.microworld import Microworld
-from tests.slow.command import record, sets
+from tests.slow.command import record, sets, start
 
 TASK = "tracking"
 DATA = Path(__file__).parents[3] / "shared/data/tracking"
@@ -75,3 +77,23 @@ def test_real_sequences_are_followed(kind: str, tmp_path: Path) -> None:
     )
     assert film.returncode == 0, film.stderr
     assert (tmp_path / "bolt.gif").read_bytes().startswith(b"GIF8")
+
+
+def test_sigkill_among_sequences_changes_no_bit(tmp_path: Path) -> None:
+    """What was followed before is not followed again, and the rest as it would have been."""
+    asked = {"data.count.test": 40, "test.batch": 2, "model.dim": 192, "model.heads": 6}
+    words = ["--scale", "smoke", "--backbone", "simmim", *sets(asked)]
+    whole = record(tmp_path, TASK, "whole", *words)
+    process = start(tmp_path, TASK, "cut", *words)
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and process.poll() is None:
+        if list((tmp_path / "cut").rglob("predicted-*.parquet")):
+            process.send_signal(signal.SIGKILL)
+            break
+        time.sleep(0.01)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the moment was missed"
+    again = record(tmp_path, TASK, "cut", *words)
+    assert again["cost"]["steps_executed"] == 0
+    assert again["files"] == whole["files"] and again["metrics"] == whole["metrics"]
+    assert not list((tmp_path / "cut").rglob("predicted-*.parquet"))

@@ -41,6 +41,8 @@ def test_training_as_published(name: str, published: dict[str, Any]) -> None:
         "layer_rule": "vitpose",
         "clip_norm": wrapper["clip_grad"]["max_norm"],
         "rate_factors": {},
+        "encoder_factor": 1.0,
+        "decay_all": False,
     }
     assert given.schedule.name == "step" and given.schedule.unit == "epoch"
     assert given.schedule.warmup == warmup["end"]
