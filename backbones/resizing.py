@@ -109,13 +109,19 @@ class Resized:
         if not self._tables:
             return {}
         tables = {name: own[name] for name in self._tables}
-        return dict(self._family.fit(tables, self._arch, self.input_size).tensors)
+        # Rounded to a half precision, positions would not be what the rule gives.
+        with torch.autocast(self._backbone.mean.device.type, enabled=False):
+            return dict(self._family.fit(tables, self._arch, self.input_size).tensors)
 
     def _follow_mode(self) -> None:
-        """Modules in training or evaluation as those of the first network are."""
-        modes = {name: module.training for name, module in self._backbone.named_modules()}
+        """Modules in training or evaluation as those of the first network are, and batch norms with
+        the statistics that theirs have, of this process or of all."""
+        first = dict(self._backbone.named_modules())
         for name, module in self._twin.named_modules():
-            module.training = modes.get(name, self._backbone.training)
+            other = first.get(name, self._backbone)
+            module.training = other.training
+            if isinstance(module, nn.BatchNorm2d):
+                module.__class__ = type(other)
 
     def _release(self) -> None:
         """Give the second network's own values back: none of them is ever read."""

@@ -213,8 +213,8 @@ def test_prepare_all_tells_its_progress_and_fills_the_cache(tmp_path, monkeypatc
     monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     told = []
     prepare_all("smoke", lambda done, total: told.append((done, total)))
-    assert told == sorted(told) and told[-1] == (292, 292)
-    assert check().count("whole") == 12
+    assert told == sorted(told) and told[-1] == (306, 306)
+    assert check().count("whole") == 15
     with pytest.raises(DataError, match="paper"):
         prepare_all("paper")
 
