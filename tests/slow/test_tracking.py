@@ -53,7 +53,9 @@ def harness(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 def test_one_sequence_is_over_fitted(tmp_path: Path) -> None:
     root = world_as_folder(tmp_path / "data", 1)
-    given = sets({"train.steps": 250, "augmentation.grey": 0})
+    # Search areas as for microworld: its targets fill half of the image.
+    area = {"crop.template_factor": 1.5, "crop.search_factor": 3}
+    given = sets({"train.steps": 350, "augmentation.grey": 0} | area)
     words = ["--dataset", "folder", "--data-root", str(root), "--backbone", "simmim", *given]
     found = record(tmp_path, TASK, "runs", *words)
     stays = record(tmp_path, TASK, "runs", *words, "--control", "constant")
