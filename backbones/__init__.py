@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from backbones.keys import KeyReport
     from backbones.layer_rules import RULES, decays
     from backbones.loading import create, load
+    from backbones.resizing import Resized, at_size
     from backbones.saving import save
 
 _LAZY = {
@@ -29,6 +30,8 @@ _LAZY = {
     "KeyReport": "keys",
     "Masked": "contract",
     "RULES": "layer_rules",
+    "Resized": "resizing",
+    "at_size": "resizing",
     "check": "checking",
     "create": "loading",
     "decays": "layer_rules",
@@ -49,6 +52,8 @@ __all__ = [
     "LoadError",
     "Masked",
     "Pair",
+    "Resized",
+    "at_size",
     "catalogue",
     "check",
     "create",

@@ -214,6 +214,11 @@ class Backbone(nn.Module, ABC):
         """Return `spec.arch` for a file: its tables are those of the size that it runs at."""
         return {**self.spec.arch, "image_size": list(self.input_size)}
 
+    def arch_for(self, size: tuple[int, int]) -> dict[str, Any]:
+        """Return the architecture by which the tables at hand are brought to another input size:
+        `spec.arch`, but for the size that they are of."""
+        return self.arch_as_run()
+
     @abstractmethod
     def unused_names(self, output: Output) -> set[str]:
         """Return the parameters that `output` does not depend on: they get no gradient from it."""
@@ -232,6 +237,11 @@ class Backbone(nn.Module, ABC):
     def set_sample_keys(self, keys: Tensor | None) -> None:
         """Tie drop path to samples: (B,) int64, for the coming batch; None unties it."""
         self._state.sample_keys.values = keys
+
+    @property
+    def sample_keys(self) -> Tensor | None:
+        """What `set_sample_keys` was given last."""
+        return self._state.sample_keys.values
 
     def parameters_sha256(self) -> str:
         """Return the hash of the encoder's parameters, and of what it keeps of former batches, such

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -71,6 +68,9 @@ def resize_relative(table: Tensor, old: Grid, new: Grid, extra: int = 3) -> Tens
         LoadError: an axis of the old table has fewer than 4 offsets, too few for the spline, or
             the table is not that of the old grid.
     """
+    # Half a second to import, and needed at another size alone.
+    from scipy.interpolate import RectBivariateSpline
+
     spans = [2 * side - 1 for side in old]
     count = spans[0] * spans[1]
     if table.shape[:-1] != (count + extra,):
@@ -81,34 +81,15 @@ def resize_relative(table: Tensor, old: Grid, new: Grid, extra: int = 3) -> Tens
             f"the relative position table of a {old[0]}x{old[1]} grid cannot be resized to "
             f"{new[0]}x{new[1]}: the published rule needs at least 3x3; use the size of the file"
         )
-    if torch.is_grad_enabled() and table.requires_grad:
-        body = _spline(old, new).to(table) @ table[:count]
-    else:
-        values = table[:count].detach().float().cpu().numpy()
-        body = torch.from_numpy(_splined(values, old, new)).to(table)
-    return torch.cat([body, table[count:]])
-
-
-def _splined(values: NDArray[Any], old: Grid, new: Grid) -> NDArray[np.float64]:
-    """Values (N,heads) of the old offsets at the M new ones, (M,heads)."""
-    # Half a second to import, and needed at another size alone.
-    from scipy.interpolate import RectBivariateSpline
-
     rows, columns = (_spread(a, b) for a, b in zip(old, new, strict=True))
     targets = [np.arange(-(side - 1), side, dtype=np.float64) for side in new]
-    planes = values.reshape(len(rows), len(columns), -1)
+    values = table[:count].float().numpy().reshape(*spans, -1)
     resized = [
-        RectBivariateSpline(rows, columns, planes[:, :, head], kx=3, ky=3)(*targets).ravel()
-        for head in range(planes.shape[-1])
+        RectBivariateSpline(rows, columns, values[:, :, head], kx=3, ky=3)(*targets).ravel()
+        for head in range(values.shape[-1])
     ]
-    return np.stack(resized, axis=1)
-
-
-@cache
-def _spline(old: Grid, new: Grid) -> Tensor:
-    """The matrix (M,N) of `_splined`, which is linear: through it gradients flow."""
-    count = (2 * old[0] - 1) * (2 * old[1] - 1)
-    return torch.from_numpy(_splined(np.eye(count), old, new))
+    body = torch.from_numpy(np.stack(resized, axis=1)).to(table.dtype)
+    return torch.cat([body, table[count:]])
 
 
 def _another(what: str, table: Tensor, grid: Grid, expected: str) -> LoadError:

@@ -165,6 +165,10 @@ class StageBackbone(Backbone):
     def arch_as_run(self) -> dict[str, Any]:
         return self.arch.as_run(self.input_size)
 
+    def arch_for(self, size: tuple[int, int]) -> dict[str, Any]:
+        """As the contract says; windows are those of the file's architecture at that size."""
+        return {**self.arch_as_run(), "window_size": self.arch.sides(size)}
+
     @abstractmethod
     def special(self, weights: init.Fill) -> dict[str, init.Fill]:
         """Return how the family's own parameters are filled: name -> fill."""
