@@ -165,22 +165,25 @@ def _require_what_was_trained(record: Record | None, dataset: TaskDataset) -> No
 def _own(
     task: Task, record: Record, checkpoint: Path, options: RunOptions, encoder: str | None
 ) -> Published:
-    """A model of ours as it was after its last step."""
+    """A model of ours as it was after its last step; one that trains nothing as it always is."""
     if record.task != task.name:
         raise UserError(f"`{checkpoint}` is a run of `{record.task}`: give --task {record.task}")
     if record.control in ("constant", "untrained") or record.choice is not None:
         what = f"the control {record.control}" if record.control else "a probe"
         raise UserError(f"`{checkpoint}` is of {what}, which leaves no trained network behind")
-    saved = state.read(_file(checkpoint).parent, record.cell)
-    if saved is None:
-        raise UserError(f"`{checkpoint}` has no {state.NAME}: the trained network is gone")
     asked = recipes.load_resolved(task.name, record.recipe)
     backbone = _encoder(task, record, asked, encoder)
     trained, _ = task.fitted(asked, backbone)
     recipe, _ = task.fitted(_with_other_data(task, record, asked, options), backbone)
     model = task.model(backbone, recipe, DataInfo(**record.data["training"]))
-    average = saved["average"]
-    model.load_state_dict(saved["model"] if average is None else average["values"])
+    saved = state.read(_file(checkpoint).parent, record.cell) if model.trained else None
+    if saved is not None:
+        average = saved["average"]
+        model.load_state_dict(saved["model"] if average is None else average["values"])
+    elif model.trained:
+        raise UserError(f"`{checkpoint}` has no {state.NAME}: the trained network is gone")
+    elif record.control == "random":
+        backbone.initialise(record.seed)
     if recipe != trained:
         return Published(model, recipe, {})
     figures = {name: metric.value for name, metric in record.metrics.items()}

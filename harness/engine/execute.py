@@ -13,7 +13,7 @@ from harness.engine import features, state
 from harness.engine.fit import fit, predict
 from harness.engine.optimizer import placements
 from harness.engine.plan import encoder
-from harness.errors import RunFailed
+from harness.errors import RunFailed, UserError
 from tasks.probe import Fixed
 
 if TYPE_CHECKING:
@@ -164,10 +164,16 @@ def _loaded(kept: FeatureSet) -> dict[str, Tensor]:
 def build(plan: Plan) -> TaskModel:
     """The cell's network before its first step: the encoder as the file has it, or, for the
     control `random`, drawn from the run's seed; the task's layers drawn from the run's seed. For
-    the control `constant` its own network, which has no encoder."""
+    the control `constant` its own network, which has no encoder.
+
+    Raises:
+        UserError: permuted labels, and nothing that is trained on them.
+    """
     if plan.options.control == "constant":
         return plan.task.constant(plan.datasets["training"])
     model = plan.task.model(plan.backbone, plan.recipe, plan.datasets["training"].info)
+    if plan.options.control == "permuted-labels" and not model.trained:
+        raise UserError("nothing is trained here, on labels of any order: leave the control out")
     seed = plan.options.seed
     model.initialise(seed + HEAD_STREAM)
     if plan.options.control == "random":

@@ -11,6 +11,7 @@ import numpy as np
 
 from tasks.contract import DataError
 from tasks.tracking import rows as stored
+from tasks.tracking.scoring.boxes import overlap
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,30 +61,34 @@ class Followed:
 
 
 def followed(row: Row, dataset: Any) -> Followed:
-    """A stored prediction beside its sequence.
+    """A stored prediction beside its sequence. Of other programs' predictions, whose length a
+    convention may leave free, boxes beyond the last frame are left out and missing ones are NaN.
 
     Raises:
-        DataError: it is of no sequence of the data set, or has another number of boxes.
+        DataError: it is of no sequence of the data set.
     """
     sample = int(row["sample"])
     if not 0 <= sample < len(dataset.sequences):
         raise DataError(f"a prediction is of sample {sample}, which the data set lacks")
     sequence = dataset.sequences[sample]
-    boxes = stored.boxes(row)
-    if len(boxes) != len(sequence):
-        raise DataError(
-            f"sequence `{sequence.name}` has {len(sequence)} frames, its prediction {len(boxes)} "
-            "boxes"
-        )
+    count = len(sequence)
+    boxes = _of_length(stored.boxes(row), count)
     return Followed(
         sample,
         sequence,
         boxes,
-        np.array(row["scores"], np.float64),
-        stored.centres(row),
+        _of_length(np.array(row["scores"], np.float64), count),
+        _of_length(stored.centres(row), count),
         stored.maps(row),
         overlaps(boxes, sequence),
     )
+
+
+def _of_length(values: Floats, count: int) -> Floats:
+    """The first `count` rows, NaN where there are fewer."""
+    found = np.full((count, *values.shape[1:]), nan)
+    found[: len(values)] = values[:count]
+    return found
 
 
 def named(rows: list[Row], dataset: Any, name: str) -> Followed:
@@ -112,11 +117,7 @@ def overlaps(boxes: Floats, sequence: Sequence) -> Floats:
     NaN where the truth is not known or not labelled, or the target is absent.
     """
     truth = sequence.boxes
-    low = np.maximum(boxes[:, :2], truth[:, :2])
-    high = np.minimum(boxes[:, :2] + boxes[:, 2:], truth[:, :2] + truth[:, 2:])
-    inside = np.clip(high - low, 0, None).prod(1)
-    union = boxes[:, 2:].prod(1) + truth[:, 2:].prod(1) - inside
-    found = np.where(union > 0, inside / np.where(union > 0, union, 1), 0)
+    found = overlap(boxes, truth)
     known = np.array(np.isfinite(truth).all(1))
     if sequence.absent is not None:
         known &= ~np.asarray(sequence.absent, bool)

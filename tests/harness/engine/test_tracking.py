@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from harness.console import Console
 from harness.engine.run import run
+from harness.errors import UserError
+from harness.evaluating import evaluate
 from harness.options import RunOptions
 from tests.harness.engine.families import saved
 from tests.harness.engine.test_families import prepared
@@ -42,3 +47,13 @@ def test_where_nothing_is_trained_there_are_no_steps(tmp_path: Path) -> None:
     assert record.cost is not None and record.cost["steps_executed"] == 0
     assert record.encoder_at_step0 is not None and record.encoder_at_step0["equals_file"]
     assert record.metrics["AO"].n == 3
+    (folder,) = (tmp_path / "runs").glob("tracking/*/*")
+    again = evaluate(
+        folder,
+        RunOptions(task="tracking", workers=0, output=tmp_path / "again"),
+        Console(quiet=True),
+        asked.backbone,
+    )
+    assert again.evaluation.metrics["AO"].value == record.metrics["AO"].value
+    with pytest.raises(UserError, match="nothing is trained here"):
+        run(replace(asked, control="permuted-labels"), Console(quiet=True))

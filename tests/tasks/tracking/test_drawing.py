@@ -68,8 +68,12 @@ def test_rows_that_do_not_fit_are_refused() -> None:
     rows, data = some(3)
     with pytest.raises(DataError, match="1 of 3 samples have no prediction"):
         pictures(rows[1:], data, TITLE)
-    with pytest.raises(DataError, match="`s0` has 10 frames, its prediction 9 boxes"):
-        draw([rows[0] | {"boxes": rows[0]["boxes"][4:]}, *rows[1:]], data)
+
+
+def test_boxes_that_another_program_did_not_write_are_not_drawn(texts: list[str]) -> None:
+    rows, data = some(3)
+    draw([rows[0] | {"boxes": rows[0]["boxes"][:-4]}, *rows[1:]], data)
+    assert "10: 0.00" in texts
 
 
 def test_frames_are_spread_from_the_first_to_the_last() -> None:

@@ -54,7 +54,13 @@ def test_refusals_name_the_sequence() -> None:
         named(rows, data, "car2")
     with pytest.raises(DataError, match="no prediction for the sequence `person`"):
         named(rows[:2], data, "person")
-    with pytest.raises(DataError, match="`car_1` has 10 frames, its prediction 40 boxes"):
-        named([prediction(0, sequence("car_1", 40))], data, "car_1")
     with pytest.raises(DataError, match="sample 7, which the data set lacks"):
         followed(rows[0] | {"sample": 7}, data)
+
+
+@pytest.mark.parametrize("count", [6, 10, 14])
+def test_boxes_of_another_number_are_cut_or_missing(count: int) -> None:
+    found = followed(prediction(0, sequence("a", count)), Followable([sequence("a", 10)]))
+    assert len(found) == len(found.scores) == len(found.centres) == 10
+    assert found.counted == 9 and (found.overlaps[1 : min(count, 10)] > 0).all()
+    assert (found.overlaps[count:] == 0).all(), "what is missing is a miss"
