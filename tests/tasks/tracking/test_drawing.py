@@ -73,7 +73,7 @@ def test_rows_that_do_not_fit_are_refused() -> None:
 def test_boxes_that_another_program_did_not_write_are_not_drawn(texts: list[str]) -> None:
     rows, data = some(3)
     draw([rows[0] | {"boxes": rows[0]["boxes"][:-4]}, *rows[1:]], data)
-    assert "10: 0.00" in texts
+    assert "10: overlap 0.00" in texts
 
 
 def test_frames_are_spread_from_the_first_to_the_last() -> None:
