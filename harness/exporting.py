@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import plugins, recipes, reopening
 from harness.errors import UserError
+from harness.gallery import refuse_another
 from results import predictions, write_bytes
 from results.files import read_bytes
 
@@ -48,7 +49,7 @@ def submit(source: Path, out: Path, data_root: Path | None = None) -> Written:
 
     Args:
         source: record file of a run, or `evaluation.json` of `harness evaluate`.
-        out: the archive.
+        out: the archive; another file of that name is left there, and refused.
         data_root: folder of the data, where they no longer lie where the recipe says.
 
     Raises:
@@ -59,7 +60,9 @@ def submit(source: Path, out: Path, data_root: Path | None = None) -> Written:
     opened = _evaluated if source.name == reopening.EVALUATION else _recorded
     found = opened(source, data_root)
     made = found.task.submission(found.rows, found.dataset, found.seconds)
-    write_bytes(out, archive(made.files))
+    packed = archive(made.files)
+    refuse_another(out, packed)
+    write_bytes(out, packed)
     return Written(out, len(made.files), made.notes)
 
 

@@ -58,7 +58,7 @@ def film(path: Path, sequence: str, file: Path, data_root: Path | None = None) -
         content = as_gif(task.film(rows, dataset, sequence, words))
     else:
         content = _png(task.film_sheet(rows, dataset, sequence, words))
-    _keep(file, content)
+    refuse_another(file, content)
     write_bytes(file, content)
     return file
 
@@ -93,13 +93,18 @@ def write(found: Gallery, folder: Path) -> list[Path]:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"`{folder}` is a file: give a folder for the pictures")
     for name, content in contents.items():
-        _keep(folder / name, content)
+        refuse_another(folder / name, content)
     for name, content in contents.items():
         write_bytes(folder / name, content)
     return [folder / name for name in contents]
 
 
-def _keep(path: Path, content: bytes) -> None:
+def refuse_another(path: Path, content: bytes) -> None:
+    """Refuse to write over a file that is another one: it may be of another run, or none of ours.
+
+    Raises:
+        UserError: it is so.
+    """
     if path.exists() and not (path.is_file() and path.read_bytes() == content):
         raise UserError(
             f"`{path}` is there already and is another one: remove it, or give another place"

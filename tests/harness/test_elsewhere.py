@@ -210,6 +210,11 @@ def test_a_record_becomes_an_archive_that_passes_the_check(
     first = out.read_bytes()
     said(capfd, "export", "submission", tmp_path / "run" / "record.json", "--out", out)
     assert out.read_bytes() == first
+    other = tmp_path / "photographs.zip"
+    other.write_bytes(b"of somebody")
+    code, _, err = said(capfd, "export", "submission", tmp_path / "run", "--out", other)
+    assert code == 2 and "is there already and is another one" in err
+    assert other.read_bytes() == b"of somebody"
     with zipfile.ZipFile(out) as archive:
         assert archive.read("bird/bird_time.txt") == b"0.50000000\n" * 5
     code, told, _ = said(capfd, "export", "check", out, "--dataset", "got10k")
