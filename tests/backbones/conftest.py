@@ -123,3 +123,28 @@ def pixels() -> Callable[[backbones.Backbone, Tensor], Tensor]:
 def no_gradients() -> Any:
     with torch.no_grad():
         yield
+
+
+@pytest.fixture
+def written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], tuple[Any, Path]]:
+    """Return a function that writes a network with random weights as timm's file of that name."""
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
+    (tmp_path / "checkpoints").mkdir()
+
+    import timm
+    from safetensors.torch import save_file
+
+    def write(name: str) -> tuple[Any, Path]:
+        torch.manual_seed(0)
+        model = timm.create_model(name).eval()
+        with torch.no_grad():
+            for value in model.state_dict().values():  # running means and variances too
+                if value.is_floating_point():
+                    value += 0.1 * torch.rand_like(value)
+                else:
+                    value += 100_000  # beyond half precision
+        path = tmp_path / "checkpoints" / f"{name}.safetensors"
+        save_file(model.state_dict(), path)
+        return model, path
+
+    return write

@@ -10,7 +10,6 @@ import backbones
 from backbones.resizing import at_size
 from harness.engine.collective import GlobalBatchNorm2d, with_global_statistics
 from tests import plugins
-from tests.backbones import test_backbones_timm_network as timms
 from tests.backbones.conftest import FIXTURES, MAE_HEADS
 from tests.backbones.stages import SMALL
 
@@ -54,7 +53,6 @@ NEW = {
     "convnext": ("convnext", {"dims": (8, 12, 16, 24), "depths": (1, 2, 3, 1)}),
 }
 """Families and variants, written and read in our own layout."""
-written = timms.written
 SIZES = [(64, 64), (128, 64), (40, 56)]
 
 

@@ -57,28 +57,6 @@ NAMES = [
 ]
 
 
-@pytest.fixture
-def written(tmp_path, monkeypatch):
-    """Return a function that writes a network with random weights as timm's file of that name."""
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
-    (tmp_path / "checkpoints").mkdir()
-
-    def write(name):
-        torch.manual_seed(0)
-        model = timm.create_model(name).eval()
-        with torch.no_grad():
-            for value in model.state_dict().values():  # running means and variances too
-                if value.is_floating_point():
-                    value += 0.1 * torch.rand_like(value)
-                else:
-                    value += 100_000  # beyond half precision
-        path = tmp_path / "checkpoints" / f"{name}.safetensors"
-        save_file(model.state_dict(), path)
-        return model, path
-
-    return write
-
-
 def _images(backbone):
     generator = torch.Generator().manual_seed(1)
     return torch.rand(2, 3, *backbone.input_size, generator=generator)
