@@ -13,7 +13,14 @@ from backbones.errors import LoadError
 
 if TYPE_CHECKING:
     from backbones.checking import Checked, check
-    from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked
+    from backbones.contract import (
+        AttentionMap,
+        Backbone,
+        BackboneSpec,
+        FeatureInfo,
+        Masked,
+        WindowAttention,
+    )
     from backbones.filling import fill
     from backbones.keys import KeyReport
     from backbones.layer_rules import RULES, decays
@@ -31,6 +38,7 @@ _LAZY = {
     "Masked": "contract",
     "RULES": "layer_rules",
     "Resized": "resizing",
+    "WindowAttention": "contract",
     "at_size": "resizing",
     "check": "checking",
     "create": "loading",
@@ -53,6 +61,7 @@ __all__ = [
     "Masked",
     "Pair",
     "Resized",
+    "WindowAttention",
     "at_size",
     "catalogue",
     "check",

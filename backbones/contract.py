@@ -98,6 +98,31 @@ class AttentionMap:
     key_positions: Tensor
 
 
+@dataclass(frozen=True)
+class WindowAttention:
+    """The attention of one block, window by window: all that its tokens may look at, no more.
+
+    W windows, one where every token may attend to every other.
+
+    Attributes:
+        block, stage: as in AttentionMap.
+        probabilities: (B,W,heads,Q,K) as the network has them, rows sum to 1.
+        query_positions, key_positions: (W,Q,2) and (W,K,2), as in AttentionMap.
+        allowed: (W,Q,K), whether a query may attend to a key. False for padding, as query and as
+            key, and for pairs that only rolling made neighbours: they may have weight all the same.
+        prefix: the number of tokens without a place that come first in each window, as queries and
+            as keys: class token and registers.
+    """
+
+    block: int
+    stage: int
+    probabilities: Tensor
+    query_positions: Tensor
+    key_positions: Tensor
+    allowed: Tensor
+    prefix: int
+
+
 @dataclass
 class _State:
     """What is set once, after construction."""
@@ -169,6 +194,16 @@ class Backbone(nn.Module, ABC):
         Raises:
             LoadError: it has none; already when called.
         """
+
+    def attention_in_windows(self, images: Tensor) -> Iterator[WindowAttention]:
+        """Yield what `attention` does, window by window, and which pairs are allowed.
+
+        Here all is one window, and keys without a place that come after those with one are padding.
+
+        Raises:
+            LoadError: it has no attention; already when called.
+        """
+        return (_one_window(found) for found in self.attention(images))
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
@@ -289,3 +324,20 @@ class Backbone(nn.Module, ABC):
             f"{self.spec.name} is a {self.spec.family}, which has no attention to look at; take an "
             "encoder of another family, or look at its features"
         )
+
+
+def _one_window(found: AttentionMap) -> WindowAttention:
+    queries, keys = found.query_positions, found.key_positions
+    placed = ~keys.isnan().any(dim=1)
+    prefix = int(placed.int().argmax())
+    real = placed.clone()
+    real[:prefix] = True
+    return WindowAttention(
+        found.block,
+        found.stage,
+        found.probabilities.unsqueeze(1),
+        queries.unsqueeze(0),
+        keys.unsqueeze(0),
+        real.expand(1, len(queries), -1),
+        prefix,
+    )

@@ -1,0 +1,1 @@
+"""Looking inside encoders: attention, similarity of layers, spectrum, probes of every block."""
