@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from tasks.tracking.metrics import evaluate
 from tasks.tracking.recipe import Convention, MeasureRecipe, TrackingData
 from tasks.tracking.rows import boxes, row
-from tasks.tracking.scoring import got10k, otb
+from tasks.tracking.scoring.conventions import score
 from tasks.tracking.scoring.tracks import Track
 from tasks.tracking.sequences import Frames, Sequence
 
@@ -134,7 +134,7 @@ def copies(tracks: list[Track]) -> list[Track]:
 
 
 def ours_got10k(tracks: list[Track]) -> tuple[Any, ...]:
-    scores = got10k.score(tracks)
+    scores = score(tracks, "got10k", "got10k")
     curve = scores.curves["success"]
     figures = scores.figures
     return (
@@ -146,7 +146,7 @@ def ours_got10k(tracks: list[Track]) -> tuple[Any, ...]:
 
 
 def ours_otb(tracks: list[Track]) -> tuple[Floats, Floats]:
-    scores = otb.score(tracks)
+    scores = score(tracks, "otb", "otb100")
     return scores.curves["success"].shares(), scores.curves["precision"].shares()
 
 

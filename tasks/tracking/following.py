@@ -42,7 +42,16 @@ def follow(matcher: Matcher, batch: dict[str, Any]) -> list[Row]:
         DataError: naming sequence and frame, where it cannot be read.
         FloatingPointError: likewise, where the network's response is no number.
     """
-    frames, names, samples = batch["frames"], batch["name"], batch["index"].tolist()
+    with matcher.unchanging():
+        targets = _followed(matcher, batch)
+    return [
+        row(sample, each.name, each.boxes, each.scores, each.centres, each.maps)
+        for sample, each in zip(batch["index"].tolist(), targets, strict=True)
+    ]
+
+
+def _followed(matcher: Matcher, batch: dict[str, Any]) -> list[Target]:
+    frames, names = batch["frames"], batch["name"]
     targets: list[Target] = []
     for frame, images in enumerate(lockstep(frames)):
         if frame == 0:
@@ -55,10 +64,7 @@ def follow(matcher: Matcher, batch: dict[str, Any]) -> list[Row]:
             memory = _remembered(matcher, targets, images, batch["index"].device)
         else:
             _step(matcher, memory, targets, frame, images)
-    return [
-        row(sample, each.name, each.boxes, each.scores, each.centres, each.maps)
-        for sample, each in zip(samples, targets, strict=True)
-    ]
+    return targets
 
 
 def _remembered(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import Tensor
@@ -64,6 +65,10 @@ class Matcher(TaskModel):
     def template_view(self) -> View:
         """How templates are cut."""
         return View(self.recipe.crop.template_factor, self.recipe.crop.template_size)
+
+    def unchanging(self) -> AbstractContextManager[None]:
+        """Inside, weights stay as they are, and what depends on them alone is computed once."""
+        return nullcontext()
 
     @abstractmethod
     def template(self, images: Tensor) -> Tensor:

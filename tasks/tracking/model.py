@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,8 @@ from tasks.tracking.losses import losses
 from tasks.tracking.matching import Matcher, Response
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from backbones import Backbone
     from tasks.contract import Term
     from tasks.tracking.recipe import TrackingRecipe
@@ -65,6 +68,11 @@ class SwinTrackModel(Matcher):
         search = self.from_search(self._tokens(self.backbone, images))
         found: Response = self.heads(self.fusion(template, search), self.grid)
         return found
+
+    @contextmanager
+    def unchanging(self) -> Iterator[None]:
+        with self.fusion.encoder_positions.held(), self.fusion.decoder_positions.held():
+            yield
 
     def loss(self, batch: dict[str, Any]) -> dict[str, Term]:
         template = self.template(batch["template"].float() / 255)

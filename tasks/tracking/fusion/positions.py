@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -38,9 +41,21 @@ class Positions(nn.Module):
         index, entries = relative_index(template, search, of_template)
         self.register_buffer("index", index, persistent=False)
         self.table = nn.Parameter(torch.zeros(entries, heads))
+        self._held: Tensor | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Inside, what is added is computed once: weights must stay as they are."""
+        self._held = self()
+        try:
+            yield
+        finally:
+            self._held = None
 
     def forward(self) -> Tensor:
         """(1,heads,Q,K), the template's tokens first, in raster order."""
+        if self._held is not None:
+            return self._held
         places = (self.template, self.search)
         normed = [each.normed() for each in places]
         keys = [each.key(x) for each, x in zip(places, normed, strict=True)]

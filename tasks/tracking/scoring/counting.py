@@ -12,8 +12,6 @@ Ints = NDArray[np.int64]
 
 Sign = Literal[">", ">=", "<="]
 
-_NEAR = 1e-6
-
 
 def passing(values: Floats, sign: Sign, thresholds: Floats, owner: Ints, sequences: int) -> Ints:
     """(S,K) how many of the values of each sequence pass each threshold, exactly: as if each were
@@ -28,7 +26,8 @@ def passing(values: Floats, sign: Sign, thresholds: Floats, owner: Ints, sequenc
     """
     steps = len(thresholds)
     rank = _rank(values, sign, thresholds)
-    cells = np.bincount(owner * (steps + 1) + rank, minlength=sequences * (steps + 1))
+    rank += owner * (steps + 1)
+    cells = np.bincount(rank, minlength=sequences * (steps + 1))
     counts = cells.reshape(sequences, steps + 1)
     if sign == "<=":
         # The threshold of this rank is the first that lets a value pass.
@@ -38,18 +37,17 @@ def passing(values: Floats, sign: Sign, thresholds: Floats, owner: Ints, sequenc
 
 def _rank(values: Floats, sign: Sign, thresholds: Floats) -> Ints:
     """(F,) how many thresholds are smaller, or for `>=` not larger; K of NaN for `<=`, else 0."""
-    steps = len(thresholds)
-    place = values * ((steps - 1) / thresholds[-1])
-    # Beyond the ends half a step is far enough. Of a number and NaN fmin and fmax take the number.
+    last = len(thresholds) - 1
+    place = values * (last / thresholds[-1])
+    np.clip(place, 0, last, out=place)
+    place[np.isnan(place)] = last if sign == "<=" else 0
+    rank: Ints = np.rint(place, out=place).astype(np.int64)
+    # The nearest threshold alone is left to compare with: those before are smaller by half a step.
+    nearest = thresholds.take(rank, mode="clip")
     if sign == "<=":
-        np.fmax(np.fmin(place, steps - 0.5, out=place), -0.5, out=place)
+        rank += ~(values <= nearest)
+    elif sign == ">":
+        rank += values > nearest
     else:
-        np.fmin(np.fmax(place, -0.5, out=place), steps - 0.5, out=place)
-    up = np.ceil(place)
-    rank: Ints = up.astype(np.int64)
-    # Close to a threshold the last bit decides.
-    up -= place
-    up -= 0.5
-    close = np.flatnonzero(np.abs(up, out=up) > 0.5 - _NEAR)
-    rank[close] = np.searchsorted(thresholds, values[close], "right" if sign == ">=" else "left")
+        rank += values >= nearest
     return rank

@@ -15,10 +15,19 @@ from collections.abc import Sequence as Listed
 import numpy as np
 
 from tasks.contract import DataError
-from tasks.tracking.scoring.boxes import Floats, overlap
+from tasks.tracking.scoring.boxes import Floats, bring_inside, overlap
 from tasks.tracking.scoring.counting import passing
 from tasks.tracking.scoring.figures import Curve, Ratio, Scores
-from tasks.tracking.scoring.tracks import Ints, Track, joined, known, refuse_length, summed
+from tasks.tracking.scoring.tracks import (
+    Frames,
+    Ints,
+    Track,
+    by_block,
+    joined,
+    known,
+    refuse_length,
+    summed,
+)
 
 THRESHOLDS: Floats = np.linspace(0, 1, 101)
 
@@ -30,9 +39,15 @@ def frames(tracks: Listed[Track]) -> tuple[Ints, Floats]:
     Raises:
         DataError: more or fewer boxes than frames; the images' size is not known.
     """
-    every = joined(tracks, refuse_length)
+    return _counted(tracks, joined(tracks, refuse_length))
+
+
+def _counted(tracks: Listed[Track], every: Frames) -> tuple[Ints, Floats]:
     extents = np.array([_extent(track) for track in tracks], np.float64).reshape(-1, 2)
-    overlaps = overlap(every.found, every.truth, extents[every.owner])
+    extent = extents.T.take(every.owner, axis=1).T
+    bring_inside(every.found, extent)
+    bring_inside(every.truth, extent)
+    overlaps = overlap(every.found, every.truth)
     counted = np.concatenate([np.zeros(0, np.int64), *map(_cover, tracks)]) > 0
     counted[:1] = False
     counted[1:] &= every.owner[1:] == every.owner[:-1]
@@ -46,16 +61,22 @@ def score(tracks: Listed[Track]) -> Scores:
     Raises:
         DataError: as `frames`.
     """
-    owner, overlaps = frames(tracks)
-    number = summed(owner, len(tracks))
-    counts = passing(overlaps, ">", THRESHOLDS, owner, len(tracks))
+    counts, total, number = by_block(_counts, tracks, refuse_length)
     success = Curve(THRESHOLDS, counts, number, pooled=True)
     figures = {
-        "AO": Ratio(summed(owner, len(tracks), overlaps), number),
+        "AO": Ratio(total, number),
         "SR.5": success.value(50),
         "SR.75": success.value(75),
     }
     return Scores(figures, {"success": success})
+
+
+def _counts(tracks: Listed[Track], every: Frames) -> tuple[Ints, Floats, Floats]:
+    """How many frames of each sequence pass each threshold (S,K), the sum of their overlaps, and
+    how many there are (S,)."""
+    owner, overlaps = _counted(tracks, every)
+    counts = passing(overlaps, ">", THRESHOLDS, owner, len(tracks))
+    return counts, summed(owner, len(tracks), overlaps), summed(owner, len(tracks))
 
 
 def _cover(track: Track) -> Ints:

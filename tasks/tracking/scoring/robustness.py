@@ -15,7 +15,7 @@ import numpy as np
 
 from tasks.tracking.scoring.boxes import Floats, overlap
 from tasks.tracking.scoring.figures import Ratio, mean
-from tasks.tracking.scoring.tracks import Bools, Frames, Ints, Track, flags, joined, known, padded
+from tasks.tracking.scoring.tracks import Bools, Frames, Ints, Track, by_block, flags, known, padded
 
 LOST_AFTER = 5
 
@@ -24,14 +24,17 @@ def figures(tracks: Listed[Track]) -> dict[str, Ratio]:
     """Means over sequences: `losses`, their number, and `frames to loss`, how many frames pass
     before the first one begins; the sequence's length where the target is never lost, so that the
     figure is a lower bound of the time that a longer sequence would show."""
-    every = joined(tracks, _missing)
-    missed = np.nan_to_num(overlap(every.found, every.truth)) == 0
-    there = known(every.truth) & (every.truth[:, 2:] > 0).all(axis=1)
-    count, first = losses(every, there & flags(tracks, _shown), missed)
+    count, first = by_block(_losses, tracks, _missing)
     return {
         "losses": Ratio(count, np.ones(len(tracks)), lower=True),
         "frames to loss": mean(first),
     }
+
+
+def _losses(tracks: Listed[Track], every: Frames) -> tuple[Floats, Floats]:
+    missed = np.nan_to_num(overlap(every.found, every.truth)) == 0
+    there = known(every.truth) & (every.truth[:, 2:] > 0).all(axis=1)
+    return losses(every, there & flags(tracks, _shown), missed)
 
 
 def losses(frames: Frames, looked_at: Bools, missed: Bools) -> tuple[Floats, Floats]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from collections.abc import Sequence as Listed
 from dataclasses import dataclass
-from typing import NamedTuple
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,11 +45,14 @@ class Track:
         return f"sequence `{printable(self.name)}`"
 
 
+_BLOCK = 16384
+
+
 class Frames(NamedTuple):
     """The frames of all sequences, one sequence after the other.
 
     Attributes:
-        truth, found: (F,4).
+        truth, found: (F,4), column by column in memory where `joined` made them.
         owner: (F,) number of the sequence, rising.
         sequences: S, how many there are.
     """
@@ -73,24 +77,55 @@ Fit = Callable[[Track], Floats]
 """Predicted boxes as many as true ones, or fewer, and then the rest does not count."""
 
 
-def joined(tracks: Listed[Track], fit: Fit) -> Frames:
-    """All frames, with the truth for the prediction of each first one."""
+def joined(tracks: Listed[Track], fit: Fit, space: Floats | None = None) -> Frames:
+    """All frames, with the truth for the prediction of each first one.
+
+    Args:
+        tracks: the sequences.
+        fit: for those whose prediction has another length.
+        space: (2,4,N) that the frames' boxes are written to; None makes it.
+    """
     found = [t.found if len(t.found) == len(t.truth) else fit(t) for t in tracks]
     lengths = np.array([len(f) for f in found], np.int64)
     truth = [t.truth[: len(f)] for t, f in zip(tracks, found, strict=True)]
-    nothing = np.zeros((0, 4))
     owner = np.repeat(np.arange(len(tracks)), lengths)
-    frames = Frames(
-        np.concatenate([nothing, *truth]), np.concatenate([nothing, *found]), owner, len(tracks)
-    )
+    boxes = np.empty((2, 4, len(owner))) if space is None else space[:, :, : len(owner)]
+    for columns, each in zip(boxes, (truth, found), strict=True):
+        np.concatenate([np.zeros((4, 0)), *(x.T for x in each)], axis=1, out=columns)
+    frames = Frames(boxes[0].T, boxes[1].T, owner, len(tracks))
     starts = (np.cumsum(lengths) - lengths)[lengths > 0]
     frames.found[starts] = frames.truth[starts]
     return frames
 
 
+Count = Callable[[Listed[Track], Frames], tuple[NDArray[Any], ...]]
+"""Arrays (S,...) of S sequences, whose frames may be written over."""
+
+
+def by_block(count: Count, tracks: Listed[Track], fit: Fit) -> list[NDArray[Any]]:
+    """What `count` gives for all sequences, asked for some thousand frames at a time: those stay in
+    the processor's cache, and their memory is that of the ones before."""
+    starts, frames = [0], [0]
+    for number, track in enumerate(tracks):
+        if frames[-1] and frames[-1] + len(track.truth) > _BLOCK:
+            starts.append(number)
+            frames.append(0)
+        frames[-1] += len(track.truth)
+    space = np.empty((2, 4, max(frames)))
+    blocks = [tracks[start:stop] for start, stop in pairwise([*starts, len(tracks)])]
+    counts = [count(block, joined(block, fit, space)) for block in blocks]
+    return [np.concatenate(each) for each in zip(*counts, strict=True)]
+
+
 def summed(owner: Ints, sequences: int, values: Floats | Bools | None = None) -> Floats:
     """(S,) sums of values (F,) over the frames of each sequence, or numbers of frames."""
-    return np.bincount(owner, values, sequences).astype(np.float64)
+    edges = np.searchsorted(owner, np.arange(sequences + 1))
+    lengths = np.diff(edges)
+    if values is None:
+        return lengths.astype(np.float64)
+    sums, filled = np.zeros(sequences), lengths > 0
+    sums[filled] = np.add.reduceat(values, edges[:-1][filled], dtype=np.float64)
+    return sums
 
 
 def flags(tracks: Listed[Track], of: Callable[[Track], Bools]) -> Bools:

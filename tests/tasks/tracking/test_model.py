@@ -130,6 +130,24 @@ def test_a_template_is_kept(make: Any) -> None:
 
 
 @torch.no_grad()
+def test_while_weights_stay_positions_are_computed_once() -> None:
+    built = model().eval()
+    built.initialise(0)
+    template, search = seen()
+    kept = built.template(template)
+    before = built.match(kept, search)
+    with built.unchanging():
+        for places in (built.fusion.encoder_positions, built.fusion.decoder_positions):
+            assert places() is places()
+        inside = built.match(kept, search)
+    for x, y in zip(before, inside, strict=True):
+        assert torch.equal(x, y)
+    # Outside, what the weights have become counts.
+    built.initialise(1)
+    assert not torch.equal(built.match(kept, search).scores, before.scores)
+
+
+@torch.no_grad()
 @BOTH
 def test_a_sample_is_the_same_in_any_batch(make: Any) -> None:
     built = model(make())
