@@ -203,7 +203,7 @@ class Backbone(nn.Module, ABC):
         Raises:
             LoadError: it has no attention; already when called.
         """
-        return (_one_window(found) for found in self.attention(images))
+        return (one_window(found) for found in self.attention(images))
 
     @abstractmethod
     def logits(self, images: Tensor) -> Tensor:
@@ -326,7 +326,9 @@ class Backbone(nn.Module, ABC):
         )
 
 
-def _one_window(found: AttentionMap) -> WindowAttention:
+def one_window(found: AttentionMap) -> WindowAttention:
+    """Return attention of every token to every other as one window, keys without a place that come
+    after those with one being padding."""
     queries, keys = found.query_positions, found.key_positions
     placed = ~keys.isnan().any(dim=1)
     prefix = int(placed.int().argmax())

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
+_SHOWN = 8
+"""Parameters created that `KeyReport.line` names."""
+
+
 @dataclass(frozen=True)
 class KeyReport:
     """What became of the tensors of a file. Names of tensors are the file's own.
@@ -42,12 +46,15 @@ class KeyReport:
         return cls("none", "freshly initialised", 0, (), {}, {}, ())
 
     def line(self) -> str:
-        """Return the report in one line."""
+        """Return the report in one line; of many parameters created it names the first."""
         parts = [f"{self.format}: {self.total} tensors", f"{len(self.used)} used"]
         parts += [f"{len(names)} converted ({rule})" for rule, names in self.converted.items()]
         parts += [f"{len(names)} dropped ({rule})" for rule, names in self.dropped.items()]
         if self.created:
-            parts.append(f"{len(self.created)} created ({', '.join(self.created)})")
+            names = ", ".join(self.created[:_SHOWN])
+            more = len(self.created) - _SHOWN
+            names += f" and {more} more" if more > 0 else ""
+            parts.append(f"{len(self.created)} created ({names})")
         return ", ".join(parts)
 
     def as_dict(self) -> dict[str, Any]:

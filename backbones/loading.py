@@ -18,11 +18,11 @@ from backbones.arguments import (
     as_fields,
     as_rate,
     as_size,
-    as_whole,
     check_keep,
 )
 from backbones.contract import Backbone, BackboneSpec
 from backbones.download import Progress
+from backbones.dropping import ALL_USED, Drop, DropMode, as_drop, drawn
 from backbones.entries import Entry
 from backbones.errors import LoadError
 from backbones.families import family as family_of
@@ -47,6 +47,8 @@ def load(
     arch: Mapping[str, Any] | None = None,
     keep: Collection[str] = (),
     progress: Progress | None = None,
+    drop_mode: DropMode = "removed",
+    seed: int = 0,
 ) -> Backbone:
     """Load an encoder.
 
@@ -56,13 +58,18 @@ def load(
         input_size: side, or (height, width), of the images that it will get; the file's own where
             None. Position tables follow the family's published rule.
         drop_path: stochastic depth at the last block, growing linearly from 0 at the first.
-        drop_last: number of blocks removed from the end; drop path grows over those that stay.
+        drop_last: number of blocks dropped from the end, or in encoders with stages from the end
+            of the last stage but one.
         arch: what neither the file nor a published rule tells, or what is to differ from it; beside
             the family's fields `mean`, `std` and `format`. What is given wins, also over the
             catalogue, whose mean, std and pooling win over the layout's.
         keep: "head" and "decoder", which are dropped otherwise; "depth", the depth decoder of a
             file of MIM-Depth-Estimation, whose tensors are then `kept` beside the encoder.
         progress: called with (bytes so far, bytes in all or None) where the file is downloaded.
+        drop_mode: "removed": the network is shorter by the blocks dropped, and drop path grows over
+            those that stay; "reinitialised": it is as long as before, and the blocks dropped are
+            drawn anew by the family's published initialisation.
+        seed: of those draws.
 
     Returns:
         The encoder in evaluation mode, on the CPU, float32, its `key_report` and `spec` complete.
@@ -71,14 +78,14 @@ def load(
         LoadError: for whatever the user can mend.
     """
     rate = as_rate(drop_path, "drop_path")
-    removed = as_whole(drop_last, "drop_last")
+    drop = as_drop(drop_last, drop_mode, seed)
     given = as_fields(arch)
     if offer := entries.outside(str(name_or_path)):
         wished = None if input_size is None else as_size(input_size, "input_size")
-        return outside.load(offer, wished, rate, removed, given, keep)
+        return outside.load(offer, wished, rate, drop, given, keep)
     located = fetch.locate(str(name_or_path), progress)
     checkpoint = files.read(located.path, located.fingerprint)
-    return of_checkpoint(located, checkpoint, input_size, rate, removed, given, keep)
+    return of_checkpoint(located, checkpoint, input_size, rate, drop, given, keep)
 
 
 def of_checkpoint(
@@ -86,7 +93,7 @@ def of_checkpoint(
     checkpoint: Checkpoint,
     input_size: int | Size | None = None,
     drop_path: float = 0.0,
-    drop_last: int = 0,
+    drop: Drop = ALL_USED,
     arch: Mapping[str, Any] = MappingProxyType({}),
     keep: Collection[str] = (),
 ) -> Backbone:
@@ -111,10 +118,10 @@ def of_checkpoint(
     said += _other_than_implied(parsed, {k: v for k, v in stated.items() if k not in arch})
     parsed = _coloured(parsed, overrides.pop("mean", None), overrides.pop("std", None))
     described = family.describe(parsed.tensors, {**parsed.arch, **overrides})
-    shape, gone = family.shorten(described.arch, drop_last)
+    shape, gone = drop.apply(family, described.arch)
     account = Account(parsed)
     account.keep(keep, family.parts, str(located.path))
-    account.drop(gone, f"drop_last={drop_last}")
+    account.drop(gone, drop.rule)
     for rule, prefixes in described.dropped.items():
         account.drop(prefixes, rule)
     size = as_size(shape["image_size"] if input_size is None else input_size, "input_size")
@@ -123,8 +130,11 @@ def of_checkpoint(
     name = located.entry.name if located.entry else parsed.name or located.name
     spec = _spec(name, located.entry, checkpoint.sha256, parsed, shape, tuple(notes))
     backbone = _build(family, spec, size, drop_path, keep)
+    # A table for all blocks may have been copied to those that are drawn anew.
+    tensors = {n: value for n, value in fitted.tensors.items() if not n.startswith(gone)}
+    anew = drawn(_build(family, spec, size, drop_path, keep), gone, drop.seed) if drop.anew else {}
     fresh = family.fresh | described.fresh
-    created = assign(backbone, fitted.tensors, fresh, str(located.path))
+    created = assign(backbone, tensors | anew, fresh, str(located.path)) + list(anew)
     checkpoint.require_unchanged()
     backbone.key_report = account.report(layout.name, reason, fitted.converted, created, checkpoint)
     backbone.kept = account.kept

@@ -16,6 +16,7 @@ import torch
 from backbones.arguments import Size
 from backbones.conformity import BrokenRule, check_cheaply, holds
 from backbones.contract import Backbone
+from backbones.dropping import Drop
 from backbones.entries import is_taken, outside
 from backbones.errors import LoadError
 from backbones.families import FAMILIES, GROUP, is_family
@@ -31,7 +32,7 @@ def load(
     offer: Offer,
     input_size: Size | None,
     drop_path: float,
-    drop_last: int,
+    drop: Drop,
     arch: Mapping[str, Any],
     keep: Collection[str],
 ) -> Backbone:
@@ -52,8 +53,8 @@ def load(
         )
     if not callable(make):
         raise LoadError(f"{offer.who} is neither a function that gives an encoder nor a Family")
-    given = {"drop_path": drop_path, "drop_last": drop_last, "arch": dict(arch), "keep": set(keep)}
-    asked = {name: value for name, value in given.items() if value}
+    given = {"drop_path": drop_path, "arch": dict(arch), "keep": set(keep)}
+    asked = drop.asked() | {name: value for name, value in given.items() if value}
     if input_size is not None:
         asked["input_size"] = input_size
     _check_taken(offer, make, asked)

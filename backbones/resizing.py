@@ -21,6 +21,7 @@ from backbones import entries, outside
 from backbones.arguments import Size, as_size
 from backbones.contract import Backbone, FeatureInfo
 from backbones.droppath import DropPath
+from backbones.dropping import ALL_USED
 from backbones.errors import LoadError
 from backbones.families import family as family_of
 from backbones.undrawn import undrawn
@@ -145,7 +146,7 @@ def _of_package(first: Backbone, size: Size) -> Resized:
         raise LoadError("the package that offers it is not there any more")
 
     def made(size: Size) -> Resized:
-        network = outside.load(offer, size, _drop_path(first), 0, {}, ())
+        network = outside.load(offer, size, _drop_path(first), ALL_USED, {}, ())
         _same_rates(first, network)
         return Resized(first, network, _rules(_shared(first, network), network, dict))
 

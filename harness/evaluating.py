@@ -172,7 +172,7 @@ def _own(
         what = f"the control {record.control}" if record.control else "a probe"
         raise UserError(f"`{checkpoint}` is of {what}, which leaves no trained network behind")
     asked = recipes.load_resolved(task.name, record.recipe)
-    backbone = _encoder(task, record, asked, encoder)
+    backbone = encoder_of(task, record, asked, encoder)
     trained, _ = task.fitted(asked, backbone)
     recipe, _ = task.fitted(_with_other_data(task, record, asked, options), backbone)
     model = task.model(backbone, recipe, DataInfo(**record.data["training"]))
@@ -190,8 +190,22 @@ def _own(
     return Published(model, recipe, figures, (RECORDED,))
 
 
-def _encoder(task: Task, record: Record, recipe: TaskRecipe, encoder: str | None) -> Backbone:
-    """The encoder of a run, as its file has it; the run's parameters take the place of its own."""
+def encoder_of(
+    task: Task,
+    record: Record,
+    recipe: TaskRecipe,
+    encoder: str | None = None,
+    input_size: int | None = None,
+) -> Backbone:
+    """The encoder of a run, as its file has it; the run's parameters take the place of its own.
+
+    Args:
+        encoder: name or file, where the record's name no longer leads to it.
+        input_size: side in pixels, where it is to be another than the recipe's.
+
+    Raises:
+        UserError: it cannot be had, or is another file.
+    """
     import backbones
 
     made = task.encoder(recipe, record.seed)
@@ -201,8 +215,10 @@ def _encoder(task: Task, record: Record, recipe: TaskRecipe, encoder: str | None
     try:
         found = backbones.load(
             name,
-            input_size=recipe.backbone.input_size,
+            input_size=input_size or recipe.backbone.input_size,
             drop_last=recipe.backbone.drop_last,
+            drop_mode=recipe.backbone.drop_mode,
+            seed=record.seed,
             arch=recipe.backbone.arch(),
         )
     except backbones.LoadError as error:

@@ -58,7 +58,16 @@ class BackboneRecipe(Section):
 
     input_size: tuple[Count, Count] = Field(description="height and width of the input in pixels")
     drop_path: Fraction = Field(0.0, description="stochastic depth at the last block")
-    drop_last: Annotated[int, Field(ge=0)] = Field(0, description="blocks removed from the end")
+    drop_last: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="blocks dropped from the end, in encoders with stages from the end of the last "
+        "but one",
+    )
+    drop_mode: Literal["removed", "reinitialised"] = Field(
+        "removed",
+        description="whether these are left out, or in their place drawn anew from the run's seed",
+        json_schema_extra=LATER,
+    )
     format: str | None = Field(
         None,
         description="the file's layout, where several fit or a part of it has to be asked for, "
@@ -140,9 +149,13 @@ class BackboneRecipe(Section):
     mean: Colour | None = Field(None, description="of the input in [0,1], where no rule tells")
     std: Colour | None = Field(None, description="likewise")
 
+    def identifying(self) -> Self:
+        """As Section says: where no block is dropped, it is all one how."""
+        return self if self.drop_last else self.model_copy(update={"drop_mode": "removed"})
+
     def arch(self) -> dict[str, Any] | None:
         """What overrides the encoder's own architecture, or None."""
-        given = self.model_dump(exclude={"input_size", "drop_path", "drop_last"})
+        given = self.model_dump(exclude={"input_size", "drop_path", "drop_last", "drop_mode"})
         return {key: value for key, value in given.items() if value is not None} or None
 
     def told(self) -> dict[str, Any]:

@@ -19,7 +19,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked, Output
+from backbones.contract import (
+    AttentionMap,
+    Backbone,
+    BackboneSpec,
+    FeatureInfo,
+    Masked,
+    Output,
+    WindowAttention,
+)
 from backbones.errors import LoadError
 from backbones.families import initialise as init
 from backbones.families import stage_layers
@@ -34,12 +42,13 @@ from backbones.families.hiera_arch import (
     describe,
     heads,
 )
-from backbones.families.hiera_attention import attention_maps
+from backbones.families.hiera_attention import Units, attention_in_units
 from backbones.families.hiera_decoder import HieraDecoder
 from backbones.families.hiera_encoder import HieraEncoder
 from backbones.families.positions import resize_absolute
 from backbones.families.stages import checked_mask
 from backbones.families.tokens import replace_drop_path
+from backbones.families.windows import over_the_map
 
 DECODER_POSITIONS = "decoder.pos_embed"
 _BIAS = 0.02
@@ -208,7 +217,15 @@ class HieraBackbone(Backbone):
         where mask units stick out of the image, the padding: it has no place, its positions are
         NaN. The first stage's maps are large: see StageBackbone.
         """
-        return attention_maps(self.encoder, self.arch, self.input_size, self.patches(images))
+        return (over_the_map(*units) for units in self._units(images))
+
+    def attention_in_windows(self, images: Tensor) -> Iterator[WindowAttention]:
+        """As the contract says, mask units being windows."""
+        return (units.found for units in self._units(images))
+
+    def _units(self, images: Tensor) -> Iterator[Units]:
+        patches = self.patches(images)
+        return attention_in_units(self.encoder, self.arch, self.input_size, patches)
 
     @property
     def last_layer(self) -> int:

@@ -23,6 +23,20 @@ def grid_of(size: tuple[int, int], patch: int) -> Grid:
     return -(-size[0] // patch), -(-size[1] // patch)
 
 
+def centres(grid: Grid, pixels: int, size: tuple[int, int], begin: int = 0) -> Tensor:
+    """Return the places (N,2) of a map's cells in raster order as (x,y); see AttentionMap.
+
+    Args:
+        grid: rows and columns of the map.
+        pixels: side of a cell in input pixels.
+        size: (H,W) of the input.
+        begin: pixels by which the first cell begins left of and above the input.
+    """
+    rows, columns = torch.meshgrid(*(torch.arange(n) for n in grid), indexing="ij")
+    middles = (torch.stack([columns.flatten(), rows.flatten()], dim=1) + 0.5) * pixels - begin
+    return middles.minimum(torch.tensor([size[1], size[0]]))
+
+
 def resize_absolute(table: Tensor, prefix: int, old: Grid, new: Grid, rule: str) -> Tensor:
     """Resize an absolute position table (1, prefix + rows * columns, C).
 

@@ -16,10 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Masked, Output
+from backbones.contract import (
+    AttentionMap,
+    Backbone,
+    BackboneSpec,
+    FeatureInfo,
+    Masked,
+    Output,
+    WindowAttention,
+)
 from backbones.families import initialise as init
 from backbones.families import stage_layers
 from backbones.families.pixel_decoder import PixelDecoder
+from backbones.families.positions import centres
 from backbones.families.stage_arch import StageArch
 from backbones.families.stage_encoder import Stage, StageEncoder, norm_layer
 from backbones.families.tokens import recorded_attention, replace_drop_path
@@ -131,13 +140,16 @@ class StageBackbone(Backbone):
         157 MB an image.
         """
         blocks = self._blocks()
+        for found in self.attention_in_windows(images):
+            yield blocks[found.block].windows.over_the_map(found)
+
+    def attention_in_windows(self, images: Tensor) -> Iterator[WindowAttention]:
+        blocks = self._blocks()
         with recorded_attention(blocks) as seen:
             for number, (stage, _) in enumerate(self.run(self.patches(images))):
                 windows: Windows = blocks[number].windows
-                pixels = self.arch.strides[stage]
-                keys = windows.positions(pixels, self.input_size).to(images.device)
-                weights = windows.whole(seen.pop())
-                yield AttentionMap(number, stage, weights, keys[: weights.shape[2]], keys)
+                places = centres(windows.grid, self.arch.strides[stage], self.input_size)
+                yield windows.attention(number, stage, seen.pop(), places)
 
     def layer_ids(self, rule: str | None = None) -> dict[str, int]:
         names = [name for name, _ in self.named_parameters()]

@@ -74,7 +74,7 @@ class TimmFamily(Family):
     def shorten(self, arch: Arch, drop_last: int) -> tuple[dict[str, Any], tuple[str, ...]]:
         """As Family says; there is no rule by which any network could be shortened."""
         if drop_last:
-            what = "no blocks can be removed here (drop_last)"
+            what = "no blocks can be dropped here (drop_last)"
             raise _only_elsewhere(arch["model"], what, (*_ATTENTIVE, "convnext"))
         return dict(arch), ()
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from backbones.contract import AttentionMap, Backbone, BackboneSpec, FeatureInfo, Output
 from backbones.droppath import DropPath, SampleKeys, rates
-from backbones.families.positions import grid_of
+from backbones.families.positions import centres, grid_of
 from backbones.layer_rules import vit_layer
 
 NORM_EPS = 1e-6
@@ -136,11 +136,7 @@ class TokenBackbone(Backbone):
 
     def _positions(self, device: torch.device) -> Tensor:
         """Return the places of all tokens, (P+N,2), as in AttentionMap; NaN for the prefix."""
-        rows, columns = torch.meshgrid(*(torch.arange(n) for n in self.grid), indexing="ij")
-        cells = torch.stack([columns.flatten(), rows.flatten()], dim=1)
-        centres = (cells + 0.5) * self.patch - self.padding
-        height, width = self.input_size
-        inside = centres.minimum(torch.tensor([width, height]))
+        inside = centres(self.grid, self.patch, self.input_size, self.padding)
         return torch.cat([torch.full((self.prefix, 2), torch.nan), inside]).to(device)
 
     def checked_mask(self, images: Tensor, mask: Tensor) -> Tensor:

@@ -14,7 +14,14 @@ from timm.layers.mlp import Mlp, SwiGLUPacked
 from timm.models.vision_transformer import VisionTransformer
 from torch import Tensor, nn
 
-from backbones.contract import AttentionMap, Backbone, BackboneSpec, Masked
+from backbones.contract import (
+    AttentionMap,
+    Backbone,
+    BackboneSpec,
+    Masked,
+    WindowAttention,
+    one_window,
+)
 from backbones.errors import LoadError
 from backbones.families import initialise as init
 from backbones.families import vit_windows
@@ -42,7 +49,8 @@ from backbones.families.vit_arch import (
     in_windows,
 )
 from backbones.families.vit_initialise import FIXED_TABLES, fills
-from backbones.families.vit_windows import WindowedAttention, in_whole_map
+from backbones.families.vit_windows import WindowedAttention, divided
+from backbones.families.windows import Windows
 
 _ACTS: dict[str, Any] = {
     "gelu": nn.GELU,
@@ -227,8 +235,17 @@ class VitBackbone(TokenBackbone):
 
     def attention(self, images: Tensor) -> Iterator[AttentionMap]:
         """As the contract says; of a block with windows, over the whole map."""
-        for found, block in zip(super().attention(images), self.encoder.blocks, strict=True):
-            yield in_whole_map(found, getattr(block.attn, "windows", None))
+        for found, windows in self._recorded(images):
+            yield windows.over_the_map(divided(found, windows)) if windows else found
+
+    def attention_in_windows(self, images: Tensor) -> Iterator[WindowAttention]:
+        for found, windows in self._recorded(images):
+            yield divided(found, windows) if windows else one_window(found)
+
+    def _recorded(self, images: Tensor) -> Iterator[tuple[AttentionMap, Windows | None]]:
+        """Return what each block has, and its windows."""
+        windows = (getattr(block.attn, "windows", None) for block in self.encoder.blocks)
+        return zip(super().attention(images), windows, strict=True)
 
     def logits(self, images: Tensor) -> Tensor:
         if not isinstance(self.head, DistilledHead):

@@ -7,7 +7,6 @@ padded with zeros to whole windows after a block's first norm, and the padding i
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,7 +15,7 @@ from timm.layers.attention import Attention
 from torch import Tensor, nn
 from torch.nn import functional
 
-from backbones.contract import AttentionMap
+from backbones.contract import AttentionMap, WindowAttention
 from backbones.families.contract import Fitted, Tensors
 from backbones.families.positions import Grid, resize_absolute
 from backbones.families.vit_arch import POSITIONS, RELATIVE, VitArch
@@ -99,17 +98,9 @@ def divide(blocks: Any, arch: VitArch, grid: Grid) -> None:
         block.attn.divide(grid, 0 if whole else arch.window_size, arch.rel_pos)
 
 
-def in_whole_map(found: AttentionMap, windows: Windows | None) -> AttentionMap:
-    """Return the attention in a block's windows as that over the map: 0 between windows, and behind
-    the patches as keys the padding, which has no place."""
-    if windows is None:
-        return found
-    weights = windows.whole(found.probabilities)
-    known = found.key_positions
-    padding = known.new_full((weights.shape[-1] - len(known), 2), torch.nan)
-    return dataclasses.replace(
-        found, probabilities=weights, key_positions=torch.cat([known, padding])
-    )
+def divided(found: AttentionMap, windows: Windows) -> WindowAttention:
+    """Return what was recorded of a block with windows, those of all images in one row."""
+    return windows.attention(found.block, found.stage, found.probabilities, found.key_positions)
 
 
 def fit(tensors: Tensors, arch: VitArch, old: Grid, new: Grid) -> Fitted:

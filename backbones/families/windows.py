@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from backbones.contract import AttentionMap, WindowAttention
 from backbones.families.positions import Grid
 
 FORBIDDEN = -100.0
@@ -62,38 +63,34 @@ class Windows:
         labels = self._cut((3 * rows.unsqueeze(1) + columns).view(1, *self.padded, 1)).squeeze(-1)
         return (labels.unsqueeze(1) != labels.unsqueeze(2)) * FORBIDDEN
 
-    def whole(self, probabilities: Tensor) -> Tensor:
-        """Spread the attention in windows over the map.
+    def attention(
+        self, block: int, stage: int, probabilities: Tensor, places: Tensor
+    ) -> WindowAttention:
+        """Return the attention of a block.
 
         Args:
+            block, stage: which.
             probabilities: (B*n, heads, side*side, side*side).
-
-        Returns:
-            (B, heads, Q, K): the cells of the map in raster order as queries, the same and then
-            the padding as keys; 0 for pairs of different windows.
+            places: (g,2), positions of the map's cells in raster order.
         """
-        places = self._places().to(probabilities.device)
-        count, heads = places.numel(), probabilities.shape[1]
-        inner = probabilities.view(-1, len(places), *probabilities.shape[1:]).transpose(1, 2)
-        spread = probabilities.new_zeros(len(inner), heads, count, count)
-        spread[:, :, places.unsqueeze(2), places.unsqueeze(1)] = inner
-        return spread[:, :, : self.grid[0] * self.grid[1]]
+        device = probabilities.device
+        numbers = self._numbers()
+        real = numbers < len(places)
+        allowed = real.unsqueeze(2) & real.unsqueeze(1)
+        if (mask := self.mask()) is not None:
+            allowed &= mask == 0
+        inside = with_padding(places, numbers.numel())[numbers].to(device)
+        each = probabilities.view(-1, len(numbers), *probabilities.shape[1:])
+        return WindowAttention(block, stage, each, inside, inside, allowed.to(device), 0)
 
-    def positions(self, pixels: int, size: tuple[int, int]) -> Tensor:
-        """Return the places (K,2) of the keys as (x,y), NaN for padding; see AttentionMap.
+    def over_the_map(self, found: WindowAttention) -> AttentionMap:
+        """Return what `attention` gives over the whole map, see `over_the_map`."""
+        numbers = self._numbers()
+        return over_the_map(found, numbers, numbers)
 
-        Args:
-            pixels: side of a cell in input pixels.
-            size: (H,W) of the input.
-        """
-        rows, columns = torch.meshgrid(*(torch.arange(n) for n in self.grid), indexing="ij")
-        centres = (torch.stack([columns.flatten(), rows.flatten()], dim=1) + 0.5) * pixels
-        inside = centres.minimum(torch.tensor([size[1], size[0]]))
-        extra = self.padded[0] * self.padded[1] - len(inside)
-        return torch.cat([inside, torch.full((extra, 2), torch.nan)])
-
-    def _places(self) -> Tensor:
-        """Return the number of the key in each place of each window, (n, side*side)."""
+    def _numbers(self) -> Tensor:
+        """Return the number of the cell in each place of each window, (n, side*side): of the map in
+        raster order, and then of the padding."""
         (height, width), (rows, columns) = self.grid, self.padded
         real = torch.zeros(rows, columns, dtype=torch.bool)
         real[:height, :width] = True
@@ -114,3 +111,35 @@ class Windows:
 
     def _rolled(self, x: Tensor, by: int) -> Tensor:
         return torch.roll(x, (by, by), (1, 2)) if self.shift else x
+
+
+def with_padding(places: Tensor, count: int) -> Tensor:
+    """Return the places (N,2) of a map's cells and, up to `count`, NaN for its padding."""
+    return torch.cat([places, places.new_full((count - len(places), 2), torch.nan)])
+
+
+def over_the_map(found: WindowAttention, queries: Tensor, keys: Tensor) -> AttentionMap:
+    """Return attention in windows as attention over the whole map: 0 for pairs of different
+    windows, padding as keys alone, behind the cells.
+
+    Args:
+        found: in windows.
+        queries, keys: (W,Q) and (W,K), the number of each token in the map: its cells in raster
+            order, and then its padding.
+    """
+    inner = found.probabilities
+    whole = inner.new_zeros(len(inner), inner.shape[2], queries.numel(), keys.numel())
+    at = (queries.unsqueeze(2).to(inner.device), keys.unsqueeze(1).to(inner.device))
+    whole[:, :, at[0], at[1]] = inner.transpose(1, 2)
+    query_places, key_places = (
+        positions.flatten(0, 1)[numbers.flatten().argsort().to(positions.device)]
+        for positions, numbers in (
+            (found.query_positions, queries),
+            (found.key_positions, keys),
+        )
+    )
+    real = ~query_places.isnan().any(dim=1)
+    count = int(real.sum())
+    return AttentionMap(
+        found.block, found.stage, whole[:, :, :count], query_places[:count], key_places
+    )

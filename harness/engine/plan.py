@@ -147,6 +147,8 @@ def encoder(options: RunOptions, task: Task, recipe: TaskRecipe, console: Consol
             input_size=recipe.backbone.input_size,
             drop_path=recipe.backbone.drop_path,
             drop_last=recipe.backbone.drop_last,
+            drop_mode=recipe.backbone.drop_mode,
+            seed=options.seed,
             arch=recipe.backbone.arch(),
             progress=progress,
         )

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 import backbones
+from backbones.families.positions import resize_absolute
 
 CASES = {
     "simmim_own_bias": {},
@@ -31,6 +33,39 @@ def test_probabilities_and_output(fixtures, case):
         assert torch.allclose(attention.probabilities.double(), reference, atol=1e-5)
     pooled = torch.from_numpy(outputs["f64.output"])
     assert torch.allclose(backbone.pooled(images).double(), pooled, atol=1e-4)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_in_float64_it_is_the_reference_to_rounding(case, fixtures):
+    """All tokens in one window, where every pair is allowed, class token included."""
+    folder = fixtures / "vit_attention"
+    arch = CASES[case] | {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    backbone = backbones.load(folder / f"{case}.state_dict.safetensors", arch=arch).double()
+    outputs = np.load(folder / f"{case}.npz")
+    images = torch.from_numpy(outputs["image"]).double()
+    for number, found in enumerate(backbone.attention_in_windows(images)):
+        reference = torch.from_numpy(outputs[f"f64.blocks.{number}.attention"])
+        assert (found.probabilities[:, 0] - reference).abs().max() < 1e-9
+        assert found.allowed.all() and found.allowed.shape == (1, *reference.shape[2:])
+        assert found.prefix == 1
+
+
+def test_at_another_size_it_is_the_reference_to_rounding(fixtures):
+    """DINO at 40x56 pixels of 32x32. The reference resizes the position table in float64; that it
+    is float32 here costs 5e-6, so the table is resized once more."""
+    path = fixtures / "vit_attention" / "dino_other_size.state_dict.safetensors"
+    arch = {"num_heads": 4, "position_resize": "bicubic_offset"}
+    arch |= {"mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    backbone = backbones.load(path, input_size=(40, 56), arch=arch).double()
+    table = load_file(path)["pos_embed"].double()
+    resized = resize_absolute(table, 1, (4, 4), (5, 7), "bicubic_offset")
+    assert (backbone.encoder.pos_embed - resized).abs().max() < 5e-6
+    backbone.encoder.pos_embed.copy_(resized)
+    outputs = np.load(fixtures / "vit_attention" / "dino_other_size.npz")
+    images = torch.from_numpy(outputs["image"]).double()
+    for number, found in enumerate(backbone.attention_in_windows(images)):
+        reference = torch.from_numpy(outputs[f"f64.blocks.{number}.attention"])
+        assert (found.probabilities[:, 0] - reference).abs().max() < 1e-9
 
 
 def test_positions_are_patch_centres_in_pixels(tiny):

@@ -191,7 +191,7 @@ def test_what_cannot_be_had_is_refused_in_one_line(written):
     written("tiny_maxvit")
     with pytest.raises(backbones.LoadError, match="has tables for 64x64 pixels"):
         backbones.load("timm:tiny_maxvit", input_size=96)
-    with pytest.raises(backbones.LoadError, match="no blocks can be removed"):
+    with pytest.raises(backbones.LoadError, match="no blocks can be dropped"):
         backbones.load("timm:tiny_maxvit", drop_last=1)
     backbone = backbones.load("timm:tiny_maxvit")
     images = _images(backbone)

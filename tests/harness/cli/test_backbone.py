@@ -158,7 +158,7 @@ def test_a_run_s_encoder_is_fetched_in_sight_and_never_offline(
     folder: Path, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe: Any = SimpleNamespace(scale="paper", backbone=SimpleNamespace(
-        input_size=(32, 32), drop_path=0.0, drop_last=0, arch=dict
+        input_size=(32, 32), drop_path=0.0, drop_last=0, drop_mode="removed", arch=dict
     ))  # fmt: skip
     task: Any = SimpleNamespace(encoder=lambda *_: None)
     options, stream = RunOptions(backbone="simmim"), io.StringIO()
