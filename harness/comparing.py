@@ -45,13 +45,22 @@ def sides(
     """
     if len(names) < 2:
         raise UserError("name at least two encoders")
-    finished = _narrowed([r for r in records if r.status == "finished"], filters)
-    found = {name: _side(finished, name) for name in names}
+    records = list(records)
+    found = {name: side(records, name, filters) for name in names}
     for place, name in enumerate(names):
         for other in names[:place]:
             if found[name][0].cell in {record.cell for record in found[other]}:
                 raise UserError(f"`{other}` and `{name}` are the same runs: name another encoder")
     return found
+
+
+def side(records: Iterable[Record], name: str, filters: Filters) -> list[Record]:
+    """The finished records of one name, as in `sides`.
+
+    Raises:
+        UserError: it stands for no runs, or for runs of several settings or files.
+    """
+    return _side(_narrowed([r for r in records if r.status == "finished"], filters), name)
 
 
 def _narrowed(records: list[Record], filters: Filters) -> list[Record]:

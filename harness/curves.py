@@ -84,7 +84,13 @@ def _table(record: Record, output: Path) -> dict[str, Sequence[Any]]:
         )
     if place is None:
         raise UserError(f"cell {record.cell[:12]} does not lie below `{output}` (--output)")
-    return dict(predictions.read_columns(place.parent / NAME, record.files[NAME]))
+    table = predictions.read_columns(place.parent / NAME, record.files[NAME])
+    if missing := [name for name in curves.COLUMNS if name not in table]:
+        raise UserError(
+            f"the curves of cell {record.cell[:12]} lack `{missing[0]}`: they were kept by another "
+            "version; run it anew into another --output"
+        )
+    return dict(table)
 
 
 def _reach(found: curves.Reach | None) -> dict[str, Any] | None:

@@ -59,7 +59,7 @@ def compare(
     Raises:
         ResultsError: what is not the same, listed.
     """
-    first, second = _by_seed(a), _by_seed(b)
+    first, second = by_seed(a), by_seed(b)
     if first.keys() != second.keys():
         one, other = (group[0].backbone["name"] for group in (a, b))
         raise ResultsError(
@@ -68,9 +68,9 @@ def compare(
         )
     pairs = [(first[seed], second[seed]) for seed in sorted(first)]
     for one, other in pairs:
-        _same_setting([pairs[0][0], one])
-        _same_setting([pairs[0][1], other])
-    _same_setting(pairs[0], apart)
+        same_setting([pairs[0][0], one])
+        same_setting([pairs[0][1], other])
+    same_setting(pairs[0], apart)
     found = sampling(pairs, scores)
     difference = interval(
         [x.figure().value - y.figure().value for x, y in pairs],
@@ -119,8 +119,12 @@ def within_chance(
     return Chance(bound is not None and limit > 0 and bound < limit, bound, limit)
 
 
-def _by_seed(records: Sequence[Record]) -> dict[int, Record]:
-    """The records of one encoder and control, by seed."""
+def by_seed(records: Sequence[Record]) -> dict[int, Record]:
+    """The records of one encoder and control, by seed.
+
+    Raises:
+        ResultsError: none, unfinished ones, several encoders, or a seed twice.
+    """
     if not records:
         raise ResultsError("cannot compare: one side has no records")
     for record in records:
@@ -135,7 +139,12 @@ def _by_seed(records: Sequence[Record]) -> dict[int, Record]:
     return found
 
 
-def _same_setting(records: Sequence[Record], apart: Sequence[str] = ()) -> None:
+def same_setting(records: Sequence[Record], apart: Sequence[str] = ()) -> None:
+    """Refuse records of different settings, but for the entries named `apart`.
+
+    Raises:
+        ResultsError: listing what differs.
+    """
     first = setting(records[0])
     for record in records[1:]:
         found = differences(first, setting(record), apart)

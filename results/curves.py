@@ -15,8 +15,9 @@ from typing import Any
 from results.files import ResultsError
 from results.statistics import Interval, interval
 
+COLUMNS = ("split", "name", "noted", "first", "last", "value")
 Tables = Sequence[Mapping[str, Sequence[Any]]]
-"""The columns `split`, `name`, `noted`, `first`, `last`, `value` of each run, by seed."""
+"""The columns `COLUMNS` of each run, by seed."""
 
 SPANS: dict[str, tuple[float, float]] = {
     "all": (0.0, 1.0),

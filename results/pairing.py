@@ -29,6 +29,9 @@ Scores = Callable[[Record], Columns | None]
 
 ROUNDING = 1e-12
 
+DIFFERENCE = (1.0, -1.0)
+"""The weights of two groups whose difference is asked for."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -53,33 +56,51 @@ def sampling(pairs: Sequence[tuple[Record, Record]], scores: Scores | None) -> S
     Raises:
         ResultsError: scores of different samples.
     """
+    return of_groups([[a for a, _ in pairs], [b for _, b in pairs]], DIFFERENCE, scores)
+
+
+def of_groups(
+    groups: Sequence[Sequence[Record]], weights: Sequence[float], scores: Scores | None
+) -> Sampling:
+    """The sampling errors of the weighted sums of the figures of K groups, one a seed.
+
+    Args:
+        groups: K groups, each of S records in the order of their seeds.
+        weights: (K,).
+
+    Raises:
+        ResultsError: scores of different samples.
+    """
     import numpy as np
 
-    errors = [(a.figure().error, b.figure().error) for a, b in pairs]
-    count = min(record.figure().n for pair in pairs for record in pair)
-    known = [(x, y) for x, y in errors if x is not None and y is not None]
-    if len(known) < len(pairs):
-        summed = tuple(None if x is None or y is None else hypot(x, y) for x, y in errors)
-        return Sampling(summed, None, count, "not every run has a sampling error")
-    alone = tuple(hypot(x, y) for x, y in known)
-    records = [a for a, _ in pairs] + [b for _, b in pairs]
+    records = [record for group in groups for record in group]
+    seeds = range(len(groups[0]))
+    count = min(record.figure().n for record in records)
+    errors = [[record.figure().error for record in group] for group in groups]
+    alone = tuple(_summed([each[seed] for each in errors], weights) for seed in seeds)
+    known = [error for each in errors for error in each if error is not None]
+    if len(known) < len(records):
+        return Sampling(alone, None, count, "not every run has a sampling error")
     found = None if scores is None else aligned(records, scores)
     if found is None or isinstance(found, str):
         return Sampling(alone, None, count, found or "their scores are not at hand")
-    each = np.array([x for x, _ in known] + [y for _, y in known])
-    paired = of_scores(found.values, each, count)
+    paired = of_scores(found.values, np.array(known), count, weights)
     return paired or Sampling(
         alone, None, count, "their scores do not vary, though they have an error"
     )
 
 
-def of_scores(values: Matrix, errors: Matrix, count: int) -> Sampling | None:
-    """The sampling errors of S differences of two encoders.
+def of_scores(
+    values: Matrix, errors: Matrix, count: int, weights: Sequence[float] = DIFFERENCE
+) -> Sampling | None:
+    """The sampling errors of the weighted sums of the figures of K groups, one a seed; of the
+    differences of two encoders by default.
 
     Args:
-        values: (2 S, N) scores on the same samples, the seeds of one encoder, then of the other.
-        errors: (2 S,) standard errors of their figures.
+        values: (K S, N) scores on the same samples, the seeds of one group after those of another.
+        errors: (K S,) standard errors of their figures.
         count: number of samples behind a figure.
+        weights: (K,).
 
     Returns:
         None where a run has an error and its scores do not vary.
@@ -89,17 +110,17 @@ def of_scores(values: Matrix, errors: Matrix, count: int) -> Sampling | None:
     correlation = _correlation(values, errors)
     if correlation is None:
         return None
-    own = _of_differences(correlation * np.outer(errors, errors))
+    # (S, K S): what each run counts for in the sum of each seed.
+    parts = np.kron(np.asarray(weights)[None], np.eye(len(errors) // len(weights)))
+    own = parts @ (correlation * np.outer(errors, errors)) @ parts.T
     root = np.sqrt(np.maximum(np.diag(own), 0))
     return Sampling(tuple(root.tolist()), _shared(own), min(count, values.shape[1]), "")
 
 
-def _of_differences(runs: Matrix) -> Matrix:
-    """(S, S) covariance of the S differences, from that of the runs (2 S, 2 S): all of one
-    encoder, then all of the other."""
-    half = len(runs) // 2
-    a, b = slice(None, half), slice(half, None)
-    return runs[a, a] - runs[a, b] - runs[b, a] + runs[b, b]
+def _summed(errors: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """The error of a weighted sum of independent figures."""
+    known = [w * error for w, error in zip(weights, errors, strict=True) if error is not None]
+    return hypot(*known) if len(known) == len(errors) else None
 
 
 def _shared(own: Matrix) -> float | None:

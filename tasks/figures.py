@@ -6,6 +6,7 @@ lightness rises evenly for shares.
 
 from __future__ import annotations
 
+import io
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -138,6 +139,16 @@ class Page:
         self._canvas.draw()
         pixels = np.asarray(self._canvas.buffer_rgba())[..., :3]
         return Image.fromarray(np.ascontiguousarray(pixels))
+
+    def svg(self) -> bytes:
+        """The page as SVG, letters as outlines: it looks the same everywhere and has the same bytes
+        whenever it is drawn."""
+        from matplotlib import rc_context
+
+        buffer = io.BytesIO()
+        with rc_context({"svg.hashsalt": "page", "svg.fonttype": "path"}):
+            self._figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+        return buffer.getvalue()
 
 
 @cache

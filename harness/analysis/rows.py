@@ -17,7 +17,8 @@ class Row(NamedTuple):
     """One measured value.
 
     Attributes:
-        measure: such as `attention.distance`: what stands before the dot is one of MEASURES.
+        measure: such as `attention.distance`: what stands before the dot is one of MEASURES. By
+            another convention than ours it says so, as `attention.distance@lite`: units differ.
         block: from 0; None for what belongs to the whole encoder.
         stage: of the block, 0 in encoders without stages.
         head: from 0; None for the whole block.
@@ -71,3 +72,9 @@ class Found:
     rows: tuple[Row, ...]
     by_image: dict[str, NDArray[np.float64]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    def by(self, convention: str) -> Found:
+        """The same under names that say by which convention it was measured."""
+        rows = tuple(row._replace(measure=f"{row.measure}@{convention}") for row in self.rows)
+        by_image = {f"{name}@{convention}": values for name, values in self.by_image.items()}
+        return Found(rows, by_image, self.notes)

@@ -30,11 +30,13 @@ def study(
     others from running; the exit code is then 1.
     """
     from harness.options import RunOptions, as_command
+    from harness.studies import curve
     from harness.studies.executor import OneAfterAnother
     from harness.studies.model import expand, read
-    from harness.studies.table import line, summary
+    from harness.studies.table import groups_of, line, scores_in, summary
 
     found = read(file)
+    curve.lines(found)  # Refused now, and not after hours.
     given = RunOptions(
         output=output, results=results, workers=workers, weights_dir=weights_dir, offline=offline
     )
@@ -49,4 +51,7 @@ def study(
         outcomes.append(outcome)
         typer.echo(line(outcome))
     typer.echo("\n" + summary(found, outcomes))
+    groups = groups_of([cell.name for cell in found.cells], outcomes)
+    for path in curve.draw(found, groups, scores_in(outcomes), output / "studies"):
+        typer.echo(f"figure: {path}")
     return 0 if all(outcome.record is not None for outcome in outcomes) else 1

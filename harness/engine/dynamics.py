@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from math import ceil
 from typing import Any
 
+from results.curves import COLUMNS
+
 Curve = dict[str, float]
 
 
@@ -35,9 +37,8 @@ def table(
     for row in held_out:
         step = int(row["step"])
         rows += [("held_out", name, name in noted, step, step, row[name]) for name in _names(row)]
-    names = ("split", "name", "noted", "first", "last", "value")
-    columns = zip(*rows, strict=True) if rows else ([] for _ in names)
-    return {name: list(column) for name, column in zip(names, columns, strict=True)}
+    columns = zip(*rows, strict=True) if rows else ([] for _ in COLUMNS)
+    return {name: list(column) for name, column in zip(COLUMNS, columns, strict=True)}
 
 
 def _names(row: Curve) -> list[str]:

@@ -35,6 +35,23 @@ class StudyCell(BaseModel):
         return {key: values[key] for key in ("name",) if key in values} | {"options": rest}
 
 
+class Curve(BaseModel):
+    """What a study draws: the score over a setting, a line for each combination of others.
+
+    Names are those of options, as `backbone`, or of recipe fields, as `backbone.drop_last`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    over: str = Field(min_length=1, description="the setting that goes across, a number")
+    by: tuple[str, ...] = Field((), description="settings that tell lines apart")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """The recipe fields among them, in which the cells of a curve differ by intent."""
+        return tuple(name for name in (self.over, *self.by) if "." in name)
+
+
 class Study(BaseModel):
     """A study file.
 
@@ -58,6 +75,7 @@ class Study(BaseModel):
         description="entries of the setting, as recipe.model, in which cells may differ "
         "and are compared all the same: where they are the question",
     )
+    curve: Curve | None = Field(None, description="what is drawn, if anything")
 
     @model_validator(mode="after")
     def _names_are_sound(self) -> Study:
@@ -70,6 +88,34 @@ class Study(BaseModel):
         if self.reference not in (None, *names):
             raise ValueError(f"`reference: {self.reference}` names no cell")
         return self
+
+    @model_validator(mode="after")
+    def _curve_is_given(self) -> Study:
+        if self.curve is None:
+            return self
+        over = self.curve.over
+        for cell in self.cells:
+            value = self.value(cell, over)
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise ValueError(
+                    f"`curve.over: {over}` must be a number in every cell, in `{cell.name}` it is "
+                    f"{value!r}"
+                )
+        return self
+
+    def value(self, cell: StudyCell, name: str) -> Any:
+        """What the study gives an option or a recipe field in a cell; None where it does not."""
+        if "." not in name:
+            return (self.base | cell.options).get(name)
+        given = [options.get("set") for options in (self.base, cell.options)]
+        sets = [each for each in given if isinstance(each, dict)]
+        return next((each[name] for each in reversed(sets) if name in each), None)
+
+    @property
+    def differing(self) -> tuple[str, ...]:
+        """Entries of the setting in which cells may differ: `apart`, and what a curve is over."""
+        fields = () if self.curve is None else self.curve.fields
+        return (*self.apart, *(f"recipe.{field}" for field in fields))
 
 
 @dataclass(frozen=True)

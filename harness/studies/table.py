@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from harness.console import measured
 from harness.pace import duration
 from harness.scores import Columns, scores_of
+from harness.studies import curve
 from harness.studies.executor import Outcome
 from harness.studies.model import Study
 from results import Record, ResultsError
@@ -33,6 +34,16 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
     Differences are paired by seed and sample, to the study's reference or, in the table of another
     task, to its first cell; where two cells cannot be compared the table says so, and why.
     """
+    scores = scores_in(outcomes)
+    tables = []
+    for cells in _by_task(study).values():
+        groups = groups_of(cells, outcomes)
+        tables.append([*_table(study, groups, scores), *curve.said(study, groups, scores)])
+    return "\n".join([study.question, *(line for lines in tables for line in ["", *lines])])
+
+
+def scores_in(outcomes: Sequence[Outcome]) -> Scores:
+    """Where the scores of the study's runs are."""
     outputs = {
         outcome.record["cell"]: outcome.job.options.output
         for outcome in outcomes
@@ -42,8 +53,7 @@ def summary(study: Study, outcomes: Sequence[Outcome]) -> str:
     def scores(record: Record) -> Columns | None:
         return scores_of(record, outputs[record.cell])
 
-    tables = [_table(study, _groups(cells, outcomes), scores) for cells in _by_task(study).values()]
-    return "\n".join([study.question, *(line for lines in tables for line in ["", *lines])])
+    return scores
 
 
 def _by_task(study: Study) -> dict[str | None, list[str]]:
@@ -55,7 +65,8 @@ def _by_task(study: Study) -> dict[str | None, list[str]]:
     return found
 
 
-def _groups(names: list[str], outcomes: Sequence[Outcome]) -> dict[str, list[Record]]:
+def groups_of(names: Sequence[str], outcomes: Sequence[Outcome]) -> dict[str, list[Record]]:
+    """The finished records of each cell."""
     return {
         name: [
             Record.model_validate(outcome.record)
@@ -70,7 +81,7 @@ def _table(study: Study, groups: dict[str, list[Record]], scores: Scores) -> lis
     reference = study.reference
     if reference not in groups:
         reference = next(iter(groups))
-    beside = _Beside(groups[reference], scores, study.apart)
+    beside = _Beside(groups[reference], scores, study.differing)
     rows = [
         _row(name, records, None if name == reference else beside)
         for name, records in groups.items()

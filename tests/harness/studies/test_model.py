@@ -77,8 +77,9 @@ def test_a_broken_study_is_one_line(tmp_path: Path, old: str, new: str, words: s
 
 
 def test_the_studies_that_ship_are_whole() -> None:
-    files = sorted((Path(__file__).parents[3] / "studies").glob("*.yaml"))
+    folder = Path(__file__).parents[3] / "studies"
+    files = set(folder.glob("*.yaml")) - {folder / "claims.yaml"}  # what inspections are judged by
     assert files
-    for path in files:
+    for path in sorted(files):
         jobs = expand(read(path))
         assert len(jobs) == len({(job.cell, job.options.seed) for job in jobs})
