@@ -8,8 +8,6 @@ the encoder's one pass over them, a ViT-S/16 with random weights, to both sides.
 from __future__ import annotations
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 
 import timm
@@ -17,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.pairs import pair
 from tasks.classification.probes import grid
 from tasks.classification.probes.contract import Labelled, Unwatched
 from tasks.classification.probes.neighbours import Bank
@@ -98,32 +97,6 @@ def neighbours(device: str, repeats: int) -> None:
     name = f"{K} of {ROWS} x {WIDE} for {QUERIES}"
     pair(f"{name}: against a product", search, product, repeats, device)
     pair(f"{name}: against a product and its largest", search, largest, repeats, device)
-
-
-def pair(
-    name: str,
-    one: Callable[[], object],
-    other: Callable[[], object],
-    repeats: int,
-    device: str,
-) -> None:
-    """Run both in turn and print the medians and the median of the ratios, with their range."""
-    one(), other()
-    times: dict[bool, list[float]] = {True: [], False: []}
-    for repeat in range(repeats):
-        for first in (repeat % 2 == 0, repeat % 2 == 1):
-            began = time.perf_counter()
-            (one if first else other)()
-            if device == "cuda":
-                torch.cuda.synchronize()
-            times[first].append(time.perf_counter() - began)
-    ratios = sorted(a / b for a, b in zip(times[True], times[False], strict=True))
-    print(
-        f"{name}: {statistics.median(times[True]):.3f} s against "
-        f"{statistics.median(times[False]):.3f} s: {statistics.median(ratios):.2f}x "
-        f"({ratios[0]:.2f} to {ratios[-1]:.2f})",
-        flush=True,
-    )
 
 
 def main() -> None:

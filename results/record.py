@@ -48,6 +48,8 @@ class Record(BaseModel):
 
     Attributes:
         schema_version: version of this layout.
+        kind: "run": a cell of a task; "inspection": a look inside an encoder, whose `task` is
+            "inspection" and whose `protocol` is the measure.
         status: how far it came; `reason` and `step` say more where it did not end well.
         primary: name of the metric that ranks encoders.
         resumed_from_step: step of the state that the last process continued from, None in an
@@ -68,6 +70,7 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: int = SCHEMA
+    kind: Literal["run", "inspection"] = "run"
     status: Status
     reason: str | None = None
     step: Annotated[int, Field(ge=0)] = 0

@@ -7,7 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from results import inspections
 from results.compare import compare
+from results.correlation import EXACT, FEWEST, Correlation, spearman
+from results.inspections import Column, subject
 from results.record import Record
 from results.settings import differences, encoder, key, setting
 from results.statistics import Interval, interval
@@ -21,6 +24,13 @@ NOTES = (
     "are better by a paired comparison over common seeds (the interval of the difference excludes "
     "0; not corrected for many comparisons), so tied encoders share one. With one seed nothing is "
     "separated. A result speaks of the encoder file that was measured."
+)
+BESIDE = (
+    "Spearman's rank correlation between this column and the mean score; above 0: the more, the "
+    "better the score. 95 % interval after Bonett and Wright (2000), from "
+    f"{FEWEST} encoders on; p by all permutations up to {EXACT} encoders, by Student's t above; "
+    "not corrected for many tasks. An encoder is one file: a correlation over files says nothing "
+    "about what causes what."
 )
 
 
@@ -55,23 +65,36 @@ class Section:
     unranked: tuple[tuple[str, str, str, str], ...]
 
 
-def leaderboard(table: Table) -> str:
-    """Encoders by task: mean, 95 % interval, number of seeds, and what could not be ranked."""
-    return render(sections(table.records()))
+def leaderboard(table: Table, beside: str | None = None) -> str:
+    """Encoders by task: mean, 95 % interval, number of seeds, and what could not be ranked.
+
+    Args:
+        beside: what of the inspections is set beside the scores, as `inspections.parse` takes it.
+
+    Raises:
+        ResultsError: there is no such thing in the table.
+    """
+    wanted = None if beside is None else inspections.parse(beside)
+    records = table.records()
+    return render(
+        sections(records), None if wanted is None else inspections.column(records, wanted)
+    )
 
 
 def sections(records: Iterable[Record]) -> list[Section]:
-    """One section for each task, data set with its variant, protocol, scale and metric."""
+    """One section for each task, data set with its variant, protocol, scale and metric; none for
+    looks inside encoders."""
     groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in sorted(records, key=lambda r: (r.backbone["name"], r.seed, r.cell)):
+    runs = (record for record in records if record.kind == "run")
+    for record in sorted(runs, key=lambda r: (r.backbone["name"], r.seed, r.cell)):
         data = f"{record.dataset} ({record.variant})" if record.variant else record.dataset
         place = (record.task, data, record.protocol, record.scale, record.primary)
         groups.setdefault(place, []).append(record)
     return [_section(place, groups[place]) for place in sorted(groups)]
 
 
-def render(found: Sequence[Section]) -> str:
-    """The sections as Markdown."""
+def render(found: Sequence[Section], beside: Column | None = None) -> str:
+    """The sections as Markdown, with a column of an inspection where one is given."""
     lines = ["# Leaderboard", ""]
     if not found:
         return "\n".join([*lines, "There are no records.", ""])
@@ -81,7 +104,13 @@ def render(found: Sequence[Section]) -> str:
     names = sorted({name for column in best for name in column})
     if names:
         body = [[name, *(_figure(column.get(name)) for column in best)] for name in names]
-        lines += [*_table(["encoder", *titles], body), ""]
+        heads = ["encoder", *titles]
+        if beside is not None:
+            heads.insert(1, beside.title)
+            for row in body:
+                row.insert(1, _inspected(row[0], found, beside))
+        lines += [*_table(heads, body), ""]
+        lines += [] if beside is None else _correlations(titles, found, beside)
     for title, section in zip(titles, found, strict=True):
         lines += [f"## {title}", ""]
         if section.ranked:
@@ -199,6 +228,50 @@ def _ranks(section: Section) -> list[list[str]]:
         ]
         for rank, entry in section.ranked
     ]
+
+
+def _inspected(name: str, found: Sequence[Section], beside: Column) -> str:
+    """The column's value of the encoder that is shown under a name."""
+    files = {subject(e.records[0]) for s in found for _, e in s.ranked if e.name == name}
+    if len(files) > 1:
+        return "- (several files)"
+    file = files.pop()
+    if file in beside.values:
+        return f"{beside.values[file]:.4f}"
+    return f"- ({beside.missing.get(file, 'not inspected')})"
+
+
+def _correlations(titles: Sequence[str], found: Sequence[Section], beside: Column) -> list[str]:
+    rows = [
+        [title, *_correlated(section, beside)] for title, section in zip(titles, found, strict=True)
+    ]
+    heads = ["task", "encoders", "correlation [95 %]", "p", "note"]
+    lines = [f"## {beside.title}", "", f"{BESIDE} Inspected with {beside.about}.", ""]
+    return [*lines, *_table(heads, rows), ""]
+
+
+def _correlated(section: Section, beside: Column) -> list[str]:
+    both = [
+        (beside.values[file], entry.interval.mean, entry.records[0].figure().better)
+        for _, entry in section.ranked
+        if (file := subject(entry.records[0])) in beside.values
+    ]
+    gains = [mean if better == "higher" else -mean for _, mean, better in both]
+    found = spearman([value for value, _, _ in both], gains)
+    if found is None:
+        few = "fewer than three encoders" if len(both) < 3 else "all encoders are equal"
+        return [str(len(both)), "-", "-", f"{few}: no correlation"]
+    bounds = "" if found.low is None else f" [{found.low:+.2f}, {found.high:+.2f}]"
+    return [str(found.n), f"{found.value:+.2f}{bounds}", f"{found.p:.3f}", _rests(found)]
+
+
+def _rests(found: Correlation) -> str:
+    """How little it rests on."""
+    if found.n < FEWEST:
+        return f"rests on {found.n} encoders, too few for an interval"
+    if found.low is None:
+        return f"rests on {found.n} encoders; at -1 and 1 there is no interval"
+    return f"rests on {found.n} encoders"
 
 
 def _figure(found: Interval | None) -> str:

@@ -31,7 +31,9 @@ COMMANDS: dict[str, Command] = {
     ),
     "pretrain": Command("harness.cli.pretrain:app", "Pre-train an encoder, verify a shipped one."),
     "results": Command("harness.cli.results:app", "List, show, export or rebuild results."),
+    "inspect": Command("harness.cli.inspect:inspect", "Look inside encoders, layer by layer."),
     "compare": Command("harness.cli.compare:compare", "Say whether encoders really differ."),
+    "claims": Command("harness.cli.claims:claims", "Hold the study's claims against two encoders."),
     "evaluate": Command(
         "harness.cli.evaluate:evaluate", "Measure a trained or published model, without training."
     ),

@@ -136,12 +136,21 @@ def rescore(
 def report(
     results: Url = DEFAULT,
     out: Annotated[Path | None, typer.Option(help="File to write; stdout by default.")] = None,
+    beside: Annotated[
+        str | None,
+        typer.Option(
+            "--with",
+            metavar="inspect[:MEASURE[:BLOCKS]]",
+            help="Set what was found inside the encoders beside the scores, with rank "
+            "correlations; BLOCKS: last (quarter, the default), first, all or a number.",
+        ),
+    ] = None,
 ) -> None:
     """Write the leaderboard from the table."""
     from results import write_text
     from results.report import leaderboard
 
-    text = leaderboard(_table(results))
+    text = leaderboard(_table(results), beside)
     if out is None:
         typer.echo(text, nl=False)
     else:

@@ -45,20 +45,9 @@ def evaluate(rows: list[Row], dataset: PoseDataset) -> Evaluation:
         DataError: rows that do not cover every sample exactly once.
     """
     rows = _one_each(rows, len(dataset), len(dataset.skeleton))
-    settings, people, samples = dataset.recipe.test, dataset.truth, dataset.samples
+    settings, samples = dataset.recipe.test, dataset.samples
     sigmas = np.array(dataset.skeleton.sigmas)
-    ids = dataset.images.ids
-    # As in the reference, images come in the order of their ids.
-    place = np.argsort(np.argsort(ids, kind="stable"), kind="stable")
-    truth = Truth(
-        place[people.image],
-        people.ids,
-        people.boxes,
-        people.keypoints,
-        people.areas,
-        people.crowd | (people.labelled == 0),
-        people.crowd,
-    )
+    place, truth = _places(dataset), annotated_people(dataset)
     joints = np.array([row["keypoints"] for row in rows], dtype=float)
     joints = joints.reshape(len(rows), len(sigmas), 3)
     points = joints[..., :2]
@@ -71,7 +60,7 @@ def evaluate(rows: list[Row], dataset: PoseDataset) -> Evaluation:
     crowd_index = None
     if dataset.recipe.data.name == "crowdpose":
         crowd_index = dataset.images.crowd_index[np.argsort(place)]
-    metrics, resampled = score(truth, detections.take(kept), sigmas, len(ids), crowd_index)
+    metrics, resampled = score(truth, detections.take(kept), sigmas, len(place), crowd_index)
     own = _own_similarity(dataset, truth, points, sigmas)
     counted = own[~np.isnan(own)]
     if len(counted):
@@ -83,6 +72,20 @@ def evaluate(rows: list[Row], dataset: PoseDataset) -> Evaluation:
         per_sample={"sample": [float(i) for i in range(len(rows))], "oks": own.tolist()},
         evaluator=EVALUATORS["coco" if crowd_index is None else "crowdpose"],
         resampled=resampled,
+    )
+
+
+def annotated_people(dataset: PoseDataset) -> Truth:
+    """The people that predictions are measured against."""
+    people = dataset.truth
+    return Truth(
+        _places(dataset)[people.image],
+        people.ids,
+        people.boxes,
+        people.keypoints,
+        people.areas,
+        people.crowd | (people.labelled == 0),
+        people.crowd,
     )
 
 
@@ -148,6 +151,12 @@ def distinct(detections: Detections, areas: Floats, sigmas: Floats, limit: float
         gone[first + 1 : last[first]] |= alike.astype(np.float32) > np.float32(limit)
     kept: NDArray[np.int64] = order[~gone]
     return kept
+
+
+def _places(dataset: PoseDataset) -> Ints:
+    """(I,) the place of each image: as in the reference, they come in the order of their ids."""
+    found: Ints = np.argsort(np.argsort(dataset.images.ids, kind="stable"), kind="stable")
+    return found
 
 
 def _one_each(rows: list[Row], count: int, joints: int) -> list[Row]:

@@ -1,0 +1,1 @@
+"""What the study claims, as tests of a pair of encoders (docs/claims.md)."""
