@@ -32,6 +32,8 @@ MEASURES = (
 )
 _CELL = 0.205
 """Inches that a value of two digits takes."""
+_ROUNDING = 1e-9
+"""What a block's CKA with itself may be above 1."""
 _WRITTEN = 27
 """Blocks up to which values are written into their cells: a page is no wider."""
 
@@ -67,8 +69,8 @@ def _map(one: Inspected, measure: str) -> _Map:
     matrix = one.pairs(measure)
     if ".between." in measure:
         second = one.other or "second encoder"
-        name = f"{one.name} and {one.other}" if one.other else one.name
-        return _Map(name, f"block of {second}", f"block of {one.name}", matrix)
+        # Without a title, which both names are too long for: the axes have them.
+        return _Map("", f"block of {second}", f"block of {one.name}", matrix)
     if ".masked." in measure:
         return _Map(one.name, "block, masked images", "block, full images", matrix)
     return _Map(one.name, "block", "block", matrix)
@@ -83,7 +85,7 @@ def _size(shown: Sequence[_Map]) -> Size:
 
 def _notes(shown: Sequence[_Map]) -> list[str]:
     values = np.concatenate([one.matrix.values.ravel() for one in shown])
-    outside = int(((values < 0) | (values > 1)).sum())
+    outside = int(((values < 0) | (values > 1 + _ROUNDING)).sum())
     missing = int(np.isnan(values).sum())
     staged = any(borders(one.matrix.blocks, one.matrix.stages) for one in shown)
     notes = ["Dashed: borders of stages."] if staged else []
