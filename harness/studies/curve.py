@@ -231,7 +231,7 @@ def _named(study: Study, line: Line, groups: Groups, scores: Scores) -> str:
         found = slope(line.records(groups), scores, study.differing).value
     except ResultsError:
         return f"{line.name} (no slope)"
-    return f"{line.name} ({found.mean:+.3g} {_bounds(found, '.3g')})"
+    return f"{line.name} ({found.mean:+.2g} {_bounds(found, '.2g')})"
 
 
 def _mean(records: Sequence[Record]) -> Interval:
