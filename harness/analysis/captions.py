@@ -134,3 +134,13 @@ CAPTIONS = {
     "probe.pose": Caption("Pose probe", "OKS", "Object keypoint similarity of ridge regression."),
 }
 """Measure -> caption."""
+PAIRS = (
+    "similarity.cka.tokens",
+    "similarity.cka.pooled",
+    "similarity.cka_full.pooled",
+    "similarity.between.tokens",
+    "similarity.between.pooled",
+    "similarity.masked.tokens",
+    "similarity.masked.pooled",
+)
+"""Measures of pairs of blocks."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.analysis.captions import CAPTIONS
+from harness.analysis.captions import CAPTIONS, PAIRS
 from harness.analysis.markdown import code, linked, links, of_stem, with_error
 from harness.analysis.ordering import (
     PARTS,
@@ -38,15 +38,6 @@ LAYERS = (
     "spectrum.high_frequency",
 )
 """Measures that are told by thirds of the blocks."""
-PAIRS = (
-    "similarity.cka.tokens",
-    "similarity.cka.pooled",
-    "similarity.cka_full.pooled",
-    "similarity.between.tokens",
-    "similarity.between.pooled",
-    "similarity.masked.tokens",
-    "similarity.masked.pooled",
-)
 PROBES = ("probe.knn", "probe.linear", "probe.depth", "probe.pose")
 _FIGURES = {
     "attention.kl": "attention-diversity",

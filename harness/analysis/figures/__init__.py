@@ -36,13 +36,14 @@ def draw(inspected: Sequence[Inspected], folder: Path) -> list[Path]:
 
 def pages(inspected: Sequence[Inspected]) -> dict[str, Sheet]:
     """File name without its ending -> page; a second page of a figure ends in `-2`."""
+    from harness.analysis.captions import PAIRS
     from harness.analysis.figures import heads, lines, maps, offsets, spectra
 
     found: dict[str, list[Sheet]] = {}
     for measure in heads.MEASURES:
         found[_stem(measure)] = heads.draw(inspected, measure)
     found["attention-offsets"] = offsets.draw(inspected)
-    for measure in maps.MEASURES:
+    for measure in PAIRS:
         found[_stem(measure)] = maps.draw(inspected, measure)
     found["spectrum-profile"] = spectra.draw(inspected)
     for stem, group in lines.GROUPS.items():

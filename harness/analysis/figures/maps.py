@@ -21,15 +21,6 @@ if TYPE_CHECKING:
     from harness.analysis.figures.sheet import Sheet
     from harness.analysis.inspected import Floats, Inspected, Matrix, Numbers
 
-MEASURES = (
-    "similarity.cka.tokens",
-    "similarity.cka.pooled",
-    "similarity.cka_full.pooled",
-    "similarity.between.tokens",
-    "similarity.between.pooled",
-    "similarity.masked.tokens",
-    "similarity.masked.pooled",
-)
 _CELL = 0.205
 """Inches that a value of two digits takes."""
 _ROUNDING = 1e-9
