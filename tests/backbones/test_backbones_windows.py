@@ -44,7 +44,9 @@ def case(request):
 
 
 def test_probabilities_and_positions(case):
-    """1e-4 leaves room for float32 at a logit scale of 100; a wrong mask or shift gives 0.1."""
+    """In float32, within three times what the reference's own float32 is off by: at a logit scale
+    of 100 by 2e-4, and how it rounds depends on the processor. Float64 is below. A wrong mask or
+    shift gives 0.1."""
     backbone, images, found, told = case
     for attention, block in zip(backbone.attention(images), told, strict=True):
         expected = torch.from_numpy(found[f"f32.{block['block']}.attention"])
@@ -59,9 +61,20 @@ def test_probabilities_and_positions(case):
         assert torch.equal(attention.key_positions[:cells], raster)
         assert attention.key_positions[cells:].isnan().all()
         theirs, padding = in_the_map(expected, found[f"{block['block']}.token_positions"], block)
-        assert torch.allclose(ours[..., :cells], theirs, atol=1e-4)
-        assert torch.allclose(ours[..., cells:].sum(dim=-1), padding, atol=1e-4)
+        off = _rounding(found, block["block"])
+        assert torch.allclose(ours[..., :cells], theirs, rtol=0, atol=off)
+        assert torch.allclose(ours[..., cells:].sum(dim=-1), padding, rtol=0, atol=off)
         assert torch.equal(ours[..., :cells] == 0, theirs == 0)
+
+
+def _rounding(found, block):
+    """Three times the largest error of the reference's float32; 2e-5 at least. Of
+    MIM-Depth-Estimation, whose scale is small, there is float32 alone."""
+    name = f"f64.{block}.attention"
+    if name not in found:
+        return 2e-5
+    own = np.abs(found[f"f32.{block}.attention"] - found[name]).max()
+    return max(2e-5, 3 * float(own))
 
 
 def test_in_windows_everything_is_the_reference_s_own(case):
